@@ -1,0 +1,90 @@
+"""The counters page: everything that the gateware counts, in the order in which a frame goes."""
+
+from .register_table import Counter
+from .vocabulary import MESSAGES, Reason
+
+__all__ = ["COUNTERS"]
+
+
+def _counters(unit: str, *pairs: tuple[str, str]) -> tuple[Counter, ...]:
+    return tuple(Counter(name=name, meaning=meaning, unit=unit) for name, meaning in pairs)
+
+
+_RECEIVE = _counters(
+    "frames",
+    ("RX_GOOD", "Frames received with a good FCS and a legal length."),
+    ("RX_FCS_ERROR", "Frames received with a wrong FCS."),
+    ("RX_SYMBOL_ERROR", "Frames with an error character or a broken preamble."),
+    ("RX_RUNT", "Frames shorter than 64 bytes."),
+    ("RX_OVERSIZE", "Frames longer than the configured maximum."),
+)
+
+_CROSSING = _counters(
+    "words",
+    ("CROSSING_OVERFLOW", "XGMII words lost in the elastic crossing."),
+    ("CROSSING_UNDERFLOW", "Idle words made up in the elastic crossing inside a frame."),
+)
+
+_IP = _counters(
+    "frames",
+    ("IP_NOT_IPV4", "Good frames with another EtherType than IPv4."),
+    ("IP_HEADER_ERROR", "IPv4 headers with a wrong version, length or checksum."),
+    ("IP_FRAGMENT", "IPv4 fragments, which are dropped."),
+    ("IP_NOT_UDP", "IPv4 packets with another protocol than UDP."),
+    ("UDP_LENGTH_ERROR", "UDP lengths that disagree with the IPv4 length."),
+    ("UDP_CHECKSUM_ERROR", "UDP datagrams with a wrong checksum."),
+    ("UDP_NOT_SUBSCRIBED", "UDP datagrams for a group and port without a subscription."),
+)
+
+_FEED = _counters(
+    "datagrams",
+    ("FEED_DATAGRAMS", "Datagrams of subscribed channels whose frame was good."),
+    ("FEED_MALFORMED", "Datagrams whose lengths or counts disagree with each other."),
+    ("FEED_DUPLICATE", "Datagrams whose sequence number had been seen; they change nothing."),
+    ("FEED_GAP", "Datagrams before which others of their channel are missing."),
+) + _counters(
+    "messages",
+    *((f"MESSAGES_{name}", f"Messages {name} of the feed, in good frames.")
+      for name in MESSAGES),
+)
+
+_BOOK = _counters(
+    "updates",
+    ("BOOK_UPDATES", "Logical updates after which the book said its touch."),
+    ("BOOK_SNAPSHOTS", "Snapshots that were taken into a book."),
+    ("BOOK_SNAPSHOTS_SKIPPED", "Snapshots that were not needed, because the book was whole."),
+    ("BOOK_CHAIN_BREAK", "Updates whose previous change id is not the last one: book is stale."),
+    ("BOOK_STALE", "Times that a book became stale."),
+) + _counters(
+    "levels",
+    ("BOOK_LEVELS", "Level changes applied to a book."),
+    ("BOOK_DISCARDED", "Level changes beyond the horizon of a full side."),
+    ("BOOK_QUEUE_OVERFLOW", "Level changes lost because the level queue was full: book is stale."),
+    ("BOOK_INCONSISTENT", "Level changes that do not fit the book."),
+)
+
+_STRATEGY = _counters(
+    "orders",
+    ("INTENTS", "Orders that the strategy wanted."),
+    ("INTENTS_LOST", "Orders that the strategy wanted while too many others waited."),
+)
+
+_ORDERS = _counters("orders", ("ORDERS_SENT", "Orders whose frame left whole.")) + _counters(
+    "orders",
+    *((f"REFUSED_{reason.name}", f"Orders refused or broken off with the reason {reason.name}.")
+      for reason in Reason if reason is not Reason.PASSED),
+)
+
+_TRANSMIT = _counters(
+    "frames",
+    ("TX_FRAMES", "Frames that left whole."),
+    ("TX_ABORTED", "Frames broken off on purpose: they ended with an error character."),
+    ("TX_UNDERRUN", "Frames broken off because a beat came too late."),
+    ("HOST_FRAMES", "Frames that the host sent as they are."),
+)
+
+_HOST = _counters("records", ("EVENT_OVERFLOW", "Event records lost because the ring was full.")) \
+    + _counters("accesses", ("BUS_UNMAPPED", "Accesses to a place where nothing answers to them."))
+
+COUNTERS: tuple[Counter, ...] = (_RECEIVE + _CROSSING + _IP + _FEED + _BOOK + _STRATEGY + _ORDERS
+                                 + _TRANSMIT + _HOST)

@@ -1,0 +1,159 @@
+"""THE register table of the gateway: bank, host, C header and reference page come from it."""
+
+from .register_counters import COUNTERS
+from .register_table import Access, Command, Field, Page, Register, RegisterMap, Window
+from .register_tables import CONFIGURATION
+from .vocabulary import Action, Reason, Side
+
+__all__ = ["MAGIC", "VERSION", "REGISTERS"]
+
+MAGIC = 0x7469636B          # "tick"
+VERSION = 0x00_01_00        # major, minor, patch: a byte each
+
+
+def _constant(name: str, value: int | str, meaning: str, width: int = 32,
+              unit: str = "") -> Register:
+    return Register(name=name, access=Access.CONSTANT, value=value, meaning=meaning, width=width,
+                    unit=unit)
+
+
+def _status(name: str, meaning: str, width: int = 32, unit: str = "", side_effects: str = "",
+            fields: tuple[Field, ...] = (), read_strobe: bool = False) -> Register:
+    return Register(name=name, access=Access.READ_ONLY, meaning=meaning, width=width, unit=unit,
+                    side_effects=side_effects, fields=fields, read_strobe=read_strobe)
+
+
+def _bit(name: str, meaning: str) -> Field:
+    return Field(name=name, width=1, meaning=meaning)
+
+
+_IDENTITY = Page(
+    name="IDENTITY", offset=0x0000,
+    meaning="Who the board is and how it is: read-only, for everybody.",
+    entries=(
+        _constant("MAGIC", MAGIC, "The four letters 'tick': there is a gateway behind this BAR."),
+        _constant("VERSION", VERSION, "Major, minor and patch number, a byte each."),
+        _constant("REGISTER_HASH", "register_hash", "Hash of the register table.", width=64),
+        _constant("INSTRUMENTS", "instruments", "Dense instrument indices."),
+        _constant("LEVELS", "levels", "Price levels that a side of a book holds."),
+        _constant("ROW_LEVELS", "row_levels", "Levels that one row of book memory holds."),
+        _constant("SUBSCRIPTION_COUNT", "subscriptions", "Rows of the subscription table."),
+        _constant("CHANNELS", "channels", "Dense channel indices."),
+        _constant("LEVEL_QUEUE", "level_queue", "Level changes that can wait for the book."),
+        _constant("MAX_FRAME", "max_frame", "Longest legal frame, without VLAN tag.",
+                  unit="bytes"),
+        _constant("CORE_HZ", "core_hz", "Rate of the core clock.", unit="Hz"),
+        _status("STATUS", "What may keep orders from leaving.", fields=(
+            _bit("ARMED", "Orders may leave."),
+            _bit("KILLED", "The kill switch was pulled and has not been released."),
+            _bit("HOST_TIMEOUT", "The host did not touch the dead-man timer in time."),
+            _bit("LOG_FULL", "The event ring has no room for the record of another order."),
+            _bit("SESSION", "The order session is loaded."),
+            _bit("FRAME_BUSY", "A frame of the host's is waiting or leaving."),
+        )),
+        _status("CYCLES", "Cycles of the core clock since reset.", width=64, unit="cycles"),
+        _status("NANOSECONDS", "Time since reset, from the cycles.", width=64, unit="ns"),
+        _status("FRAMES", "Frames that ended at the receiver since reset.", unit="frames"),
+        _status("SESSION_TCP_SEQUENCE", "Sequence number of the next byte that will be sent."),
+        _status("SESSION_VENUE_SEQUENCE", "The venue's number of the next message.", width=64),
+        _status("SESSION_CLIENT_ID", "Client id that the next order will have.", width=64),
+        _status("EVENTS_PRODUCED", "Event records made since reset, modulo 2^32.",
+                unit="records"),
+    ),
+)
+
+_COUNTERS = Page(name="COUNTERS", offset=0x1000, entries=COUNTERS,
+                 meaning="What was counted since the board was configured: read-only.")
+
+_CONFIGURATION = Page(name="CONFIGURATION", offset=0x2000, entries=CONFIGURATION,
+                      meaning="What to listen to, what to do, what to allow.")
+
+_ARMING = Page(
+    name="ARMING", offset=0x3000,
+    meaning="Whether orders may leave at all: for whoever is responsible.",
+    entries=(
+        _status("ARM_NONCE", "Number that arms within its time to live.", read_strobe=True,
+                side_effects="Reading makes a new nonce; the one before it is worth nothing."),
+        Command(name="ARM", width=32,
+                meaning="Arms if the number written is the nonce and has not expired."),
+        Command(name="DISARM", meaning="Disarms at once."),
+        Command(name="KILL", meaning="Pulls the kill switch, which latches."),
+        Command(name="KILL_RELEASE", width=32,
+                meaning="Releases the kill switch if the number written is the nonce.",
+                side_effects="The gateway stays disarmed."),
+        Register(name="DEAD_MAN_PERIOD", unit="cycles",
+                 meaning="Longest time between two touches; 0 switches the timer off."),
+        Command(name="DEAD_MAN_TOUCH", meaning="The host lives: starts the period anew."),
+    ),
+)
+
+_TRADING = Page(
+    name="TRADING", offset=0x4000,
+    meaning="Orders of the host's: they pass the same risk gate as the strategy's.",
+    entries=(
+        Register(name="ORDER", meaning="What the next posted order is about.", fields=(
+            Field(name="ACTION", width=1, meaning="What it asks for.",
+                  values=tuple(action.name for action in Action)),
+            Field(name="SIDE", width=1, meaning="BID buys, ASK sells.",
+                  values=tuple(side.name for side in Side)),
+            Field(name="INSTRUMENT", width=7, meaning="Dense index."),
+        )),
+        Register(name="ORDER_QUANTITY", meaning="Quantity of the order.", unit="mantissa"),
+        Register(name="ORDER_PRICE", meaning="Price of the order.", width=64, unit="price key"),
+        Register(name="ORDER_CLIENT_ID", width=64,
+                 meaning="Of a cancel: client id of the order to cancel."),
+        Command(name="ORDER_POST", width=32,
+                meaning="Posts the order under this number, which the result repeats."),
+        _status("ORDER_RESULT", "What became of the last posted order.", fields=(
+            _bit("DONE", "The result belongs to the number in ORDER_RESULT_POST."),
+            Field(name="REASON", width=5, meaning="PASSED, or why it was refused.",
+                  values=tuple(reason.name for reason in Reason)),
+        )),
+        _status("ORDER_RESULT_POST", "Number under which the order was posted."),
+        _status("ORDER_RESULT_CLIENT_ID", "Client id of the order that was sent.", width=64),
+        _status("ORDER_RESULT_SEQUENCE", "The venue's number of its message.", width=64),
+    ),
+)
+
+_WATCH = Page(
+    name="WATCH", offset=0x5000,
+    meaning="Reading the books and the event ring.",
+    entries=(
+        Command(name="BOOK_SELECT", width=32, meaning="Fetches one level of one book.", fields=(
+            Field(name="INSTRUMENT", width=7, meaning="Dense index."),
+            Field(name="SIDE", width=1, meaning="Side of the book.",
+                  values=tuple(side.name for side in Side)),
+            Field(name="LEVEL", width=16, meaning="0 is the best level."),
+        )),
+        _status("BOOK_STATE", "The selected book and level.", fields=(
+            _bit("DONE", "The values belong to the last selection."),
+            _bit("VALID", "There is such a level."),
+            _bit("TRADABLE", "The book is whole, its chain and its channel without a gap."),
+            Field(name="BIDS", width=8, meaning="Levels on the bid side."),
+            Field(name="ASKS", width=8, meaning="Levels on the ask side."),
+        )),
+        _status("BOOK_PRICE", "Price of the selected level.", width=64, unit="price key"),
+        _status("BOOK_AMOUNT", "Amount of the selected level.", width=64, unit="venue's bits"),
+        _status("BOOK_CHANGE_ID", "Change id of the selected book.", width=64),
+        Register(name="EVENT_RING", unit="records",
+                 meaning="Records that the event ring holds; 0: there is none, the log is full."),
+        Register(name="EVENTS_CONSUMED", unit="records",
+                 meaning="Event records that the host has taken, modulo 2^32."),
+    ),
+)
+
+_FRAMES = Page(
+    name="FRAMES", offset=0x6000,
+    meaning="Frames of the host's, sent as they are.",
+    entries=(
+        Window(name="FRAME", words=512, meaning="Bytes of the frame without FCS, first lowest."),
+        Command(name="FRAME_SEND", meaning="Sends the frame.", fields=(
+            Field(name="LENGTH", width=11, unit="bytes", meaning="Length without FCS."),
+            Field(name="REPEAT", width=16, meaning="Times to send it again; all ones: for ever."),
+        )),
+        Command(name="FRAME_STOP", meaning="Ends the repetition after the frame that leaves."),
+    ),
+)
+
+REGISTERS = RegisterMap((_IDENTITY, _COUNTERS, _CONFIGURATION, _ARMING, _TRADING, _WATCH,
+                         _FRAMES))
