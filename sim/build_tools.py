@@ -1,0 +1,102 @@
+"""Runs the tools that come as Python wheels (YoWASP), each as a process of its own with a log."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sysconfig
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from amaranth.back import rtlil
+from amaranth.hdl import Signal, Value
+from amaranth.hdl._ir import PortDirection
+from amaranth.lib.wiring import In
+
+__all__ = ["ToolError", "component_ports", "content_hash", "run_tool", "to_rtlil", "tool_path"]
+
+
+class ToolError(RuntimeError):
+    """A tool failed. The message names the tool, its exit status, its log and the log's end."""
+
+
+def tool_path(name: str) -> Path:
+    """Where this Python environment has the command ``name``.
+
+    Raises
+    ------
+    ToolError
+        If it is not installed.
+    """
+    path = Path(sysconfig.get_path("scripts")) / name
+    if not path.exists():
+        raise ToolError(f"The tool {name} is not installed beside this Python: run `make setup`.")
+    return path
+
+
+def run_tool(name: str, arguments: Sequence[str], *, cwd: Path, log: Path,
+             on_line: Callable[[str], None] | None = None) -> str:
+    """Run a tool in the folder ``cwd``, write what it prints to ``log`` and return it.
+
+    File names among the arguments have to be relative to ``cwd``: a YoWASP tool sees a private
+    ``/tmp``, so absolute paths do not work everywhere.
+
+    Parameters
+    ----------
+    on_line : callable
+        Called with every line as it is printed, for progress.
+
+    Raises
+    ------
+    ToolError
+        If the tool is missing or ends with another status than 0.
+    """
+    command = [str(tool_path(name)), *arguments]
+    lines: list[str] = []
+    with log.open("w") as file, subprocess.Popen(
+            command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, errors="replace") as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                file.write(line)
+                lines.append(line)
+                if on_line is not None:
+                    on_line(line)
+        except BaseException:
+            process.terminate()
+            raise
+    if process.returncode:
+        tail = "".join(lines[-30:])
+        raise ToolError(f"{name} ended with status {process.returncode}; its log is {log} and "
+                        f"ends with:\n{tail}")
+    return "".join(lines)
+
+
+def component_ports(component: Any) -> dict[str, tuple[Signal, PortDirection]]:
+    """The ports of a component by their flat names (``i__payload``), each with its direction.
+
+    Members that are constants (``ready`` of an ``always_ready`` stream) have no port.
+    """
+    ports: dict[str, tuple[Signal, PortDirection]] = {}
+    for path, member, port in component.signature.flatten(component):
+        value = Value.cast(port)
+        if isinstance(value, Signal):
+            direction = PortDirection.Input if member.flow == In else PortDirection.Output
+            ports["__".join(map(str, path))] = (value, direction)
+    return ports
+
+
+def to_rtlil(component: Any, *, name: str = "top") -> str:
+    """RTLIL of a component, without source locations, so that comments do not change it."""
+    return rtlil.convert(component, name=name, ports=component_ports(component), emit_src=False)
+
+
+def content_hash(*parts: str) -> str:
+    """First 16 hexadecimal digits of a SHA-256 over all parts."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.encode())
+        digest.update(b"\0")
+    return digest.hexdigest()[:16]
