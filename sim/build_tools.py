@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sysconfig
 from collections.abc import Callable, Sequence
@@ -53,10 +54,13 @@ def run_tool(name: str, arguments: Sequence[str], *, cwd: Path, log: Path,
         If the tool is missing or ends with another status than 0.
     """
     command = [str(tool_path(name)), *arguments]
+    # A tool starts others by their bare names (SymbiYosys its solvers).
+    path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")])
     lines: list[str] = []
     with log.open("w") as file, subprocess.Popen(
             command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, errors="replace") as process:
+            stderr=subprocess.STDOUT, text=True, errors="replace",
+            env={**os.environ, "PATH": path}) as process:
         assert process.stdout is not None
         try:
             for line in process.stdout:
