@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
+from .records import Record
+
 __all__ = ["Access", "Field", "Register", "Counter", "Command", "Staging", "Table", "Window",
            "Entry", "Page", "Word", "RegisterMap", "PAGE_BYTES", "BAR_BYTES"]
 
@@ -248,7 +250,7 @@ class Word:
 
 @dataclass(frozen=True)
 class RegisterMap:
-    """The pages of BAR 0, with the offset of everything in them.
+    """The pages of BAR 0, with the offset of everything in them, and the event records.
 
     Raises
     ------
@@ -257,6 +259,7 @@ class RegisterMap:
     """
 
     pages: tuple[Page, ...]
+    records: tuple[Record, ...] = ()
     _offsets: dict[str, int] = field(default_factory=dict, repr=False)
     _entries: dict[str, Entry] = field(default_factory=dict, repr=False)
 
@@ -310,7 +313,7 @@ class RegisterMap:
 
     @property
     def hash(self) -> int:
-        """64 bits of SHA-256 over the whole table, words of meaning included.
+        """64 bits of SHA-256 over all registers and records, words of meaning included.
 
         The sizes that :class:`GatewayConfig` chooses are not in it: a host reads them.
         """
@@ -320,6 +323,7 @@ class RegisterMap:
                 row["access"] = entry.access.value
             return {"kind": type(entry).__name__, "offset": self.offset(entry.name), **row}
 
-        text = json.dumps([plain(entry) for entry in self.entries()], sort_keys=True,
-                          ensure_ascii=False, separators=(",", ":"))
+        everything = {"registers": [plain(entry) for entry in self.entries()],
+                      "records": [asdict(record) for record in self.records]}
+        text = json.dumps(everything, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")

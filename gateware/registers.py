@@ -1,5 +1,6 @@
 """THE register table of the gateway: bank, host, C header and reference page come from it."""
 
+from .records import RECORDS
 from .register_counters import COUNTERS
 from .register_table import Access, Command, Field, Page, Register, RegisterMap, Window
 from .register_tables import CONFIGURATION
@@ -156,4 +157,4 @@ _FRAMES = Page(
 )
 
 REGISTERS = RegisterMap((_IDENTITY, _COUNTERS, _CONFIGURATION, _ARMING, _TRADING, _WATCH,
-                         _FRAMES))
+                         _FRAMES), RECORDS)
