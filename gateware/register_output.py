@@ -2,6 +2,7 @@
 
 import json
 
+from .register_map import RegisterMap
 from .register_table import (
     Access,
     Command,
@@ -9,7 +10,6 @@ from .register_table import (
     Entry,
     Field,
     Register,
-    RegisterMap,
     Staging,
     Table,
     Window,

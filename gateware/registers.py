@@ -2,7 +2,8 @@
 
 from .records import RECORDS
 from .register_counters import COUNTERS
-from .register_table import Access, Command, Field, Page, Register, RegisterMap, Window
+from .register_map import RegisterMap
+from .register_table import Access, Command, Field, Page, Register, Window
 from .register_tables import CONFIGURATION
 from .vocabulary import Action, Reason, Side
 

@@ -6,6 +6,7 @@ import random
 import pytest
 from amaranth.sim import Simulator
 from tickwire.gateware.config import GatewayConfig
+from tickwire.gateware.register_map import RegisterMap
 from tickwire.gateware.register_table import (
     Access,
     Command,
@@ -13,7 +14,6 @@ from tickwire.gateware.register_table import (
     Field,
     Page,
     Register,
-    RegisterMap,
     Staging,
     Table,
     Window,

@@ -8,6 +8,7 @@ import pytest
 from tickwire.gateware import register_output, vocabulary
 from tickwire.gateware.config import GatewayConfig
 from tickwire.gateware.records import RECORDS, Record, RecordField
+from tickwire.gateware.register_map import RegisterMap
 from tickwire.gateware.register_table import (
     Access,
     Command,
@@ -15,7 +16,6 @@ from tickwire.gateware.register_table import (
     Field,
     Page,
     Register,
-    RegisterMap,
     Staging,
     Table,
     Window,
