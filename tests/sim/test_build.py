@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from amaranth.hdl import Module, Signal
@@ -165,6 +166,7 @@ def test_no_seed_is_refused(routed):
 
 
 def test_a_domain_of_a_port_that_is_not_there_is_refused():
+    core = SimpleNamespace(signature=wiring.Signature({"a": In(1), "o": Out(1)}))
     with pytest.raises(ValueError, match="domains of nowhere, but the core has no such port: "
-                                         "it has a, b, o"):
-        Ring(Adder(), {"nowhere": "rx"})
+                                         "it has a, o"):
+        Ring(core, {"nowhere": "rx"})
