@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """A component is routed in its ring, and routed again only when its netlist has changed."""
 
 import json
