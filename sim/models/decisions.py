@@ -8,11 +8,10 @@ Computed from the capture and the rules alone. What a rule does, precisely:
   and is at or above ``sell_limit``: sell at the best bid.
 * Trigger ``ticker``: looked at in each Ticker message of such an instrument. Its bid stands
   before its ask, so the bid is judged first: if it is at or above ``sell_limit``: sell at it.
-  Else, if the ask is at or below ``buy_limit``: buy at it. A price of zero says that the side
-  is empty and decides nothing.
-* A message or update makes at most one decision. After a decision the rule rests until
-  ``timestampMs`` is at least ``gap_ms`` later than that of the decision; a ``one_shot`` rule
-  rests for ever.
+  Then, if the rule does not rest, the ask: if it is at or below ``buy_limit``: buy at it. A
+  price of zero says that the side is empty and decides nothing.
+* After a decision the rule rests until ``timestampMs`` is at least ``gap_ms`` later than that of
+  the decision (with a gap of 0 one Ticker may decide twice); a ``one_shot`` rule rests for ever.
 """
 
 from __future__ import annotations
@@ -117,6 +116,7 @@ class Event(NamedTuple):
     bid_end: int                # byte of the frame that completes the bid price, or the update
     ask_end: int
     whole: bool                 # the instrument has a whole, unbroken book
+    snapshot: bool = False      # the touch of a snapshot that began or mended a book
 
 
 def events(packets: Iterable[CapturedPacket]) -> Iterator[Event]:
@@ -129,7 +129,11 @@ def events(packets: Iterable[CapturedPacket]) -> Iterator[Event]:
         found.append(Event(packet, message.fields["instrumentId"], "book",
                            message.fields["timestampMs"], book.touch(), end, end, True))
 
-    books = Books(on_update=update)
+    def start(packet: int, message: Message, book: Book) -> None:
+        update(packet, message, book)
+        found[-1] = found[-1]._replace(snapshot=True)
+
+    books = Books(on_update=update, on_start=start)
     for packet in packets:
         payload = udp_payload(packet.data)
         if payload is None:
@@ -152,8 +156,8 @@ def events(packets: Iterable[CapturedPacket]) -> Iterator[Event]:
         found.clear()
 
 
-def judge(moments: Iterable[Event], rules: Sequence[Rule], *,
-          any_book: bool = False) -> list[Decision]:
+def judge(moments: Iterable[Event], rules: Sequence[Rule], *, any_book: bool = False,
+          snapshots: bool = False) -> list[Decision]:
     """The decisions that the rules make on these events; see :func:`decide`."""
     by_instrument = {rule.instrument_id: rule for rule in rules}
     if len(by_instrument) != len(rules):
@@ -163,36 +167,40 @@ def judge(moments: Iterable[Event], rules: Sequence[Rule], *,
     decisions: list[Decision] = []
     for event in moments:
         rule = by_instrument.get(event.instrument_id)
-        if rule is None or rule.trigger != event.trigger or not (event.whole or any_book):
+        if (rule is None or rule.trigger != event.trigger or not (event.whole or any_book)
+                or (event.snapshot and not snapshots)):
             continue
-        before = last.get(rule.instrument_id)
-        if before is not None and (rule.one_shot or event.timestamp_ms - before < rule.gap_ms):
-            continue
-        choice = _choose(rule, event)
-        if choice is not None:
-            side, price, end = choice
+        for side, price, end in _matches(rule, event):
+            before = last.get(rule.instrument_id)
+            if before is not None and (rule.one_shot
+                                       or event.timestamp_ms - before < rule.gap_ms):
+                break
             last[rule.instrument_id] = event.timestamp_ms
             decisions.append(Decision(event.packet, rule.instrument_id, side, price,
                                       rule.quantity, rule.trigger, event.timestamp_ms, end))
+            if rule.trigger == "book":
+                break
     return decisions
 
 
-def _choose(rule: Rule, event: Event) -> tuple[OrderSide, float, int] | None:
+def _matches(rule: Rule, event: Event) -> Iterator[tuple[OrderSide, float, int]]:
+    """What the rule would do, in the order in which it looks."""
     bid, bid_amount, ask, ask_amount = event.touch
     # In an update an amount of zero says that the side is empty; a strategy that decides in the
     # middle of a Ticker has the price only.
     has_bid, has_ask = ((bid_amount, ask_amount) if rule.trigger == "book" else (bid, ask))
     buys = bool(has_ask) and rule.buy_limit is not None and ask <= rule.buy_limit
     sells = bool(has_bid) and rule.sell_limit is not None and bid >= rule.sell_limit
-    if buys and not (sells and rule.trigger == "ticker"):
-        return "buy", ask, event.ask_end
+    if buys and rule.trigger == "book":
+        yield "buy", ask, event.ask_end
     if sells:
-        return "sell", bid, event.bid_end
-    return None
+        yield "sell", bid, event.bid_end
+    if buys and rule.trigger == "ticker":
+        yield "buy", ask, event.ask_end
 
 
 def decide(packets: Iterable[CapturedPacket], rules: Sequence[Rule], *,
-           any_book: bool = False) -> list[Decision]:
+           any_book: bool = False, snapshots: bool = False) -> list[Decision]:
     """All decisions on a capture, in the order in which their deciding bytes arrive.
 
     Parameters
@@ -203,5 +211,7 @@ def decide(packets: Iterable[CapturedPacket], rules: Sequence[Rule], *,
         At most one for each instrument.
     any_book : bool
         Judge a Ticker even when its instrument has no whole book.
+    snapshots : bool
+        A snapshot that begins or mends a book is an update, too.
     """
-    return judge(events(packets), rules, any_book=any_book)
+    return judge(events(packets), rules, any_book=any_book, snapshots=snapshots)

@@ -99,7 +99,7 @@ def demo_rules(capture: Capture, *, orders_per_trigger: int = 80,
 def _fit(moments: list[Event], frames: np.ndarray, taken: list[tuple[int, int]], spacing: int,
          quantity: int) -> tuple[Rule, list[tuple[int, int]]] | None:
     """The rule for one instrument that makes the most orders without meeting those taken."""
-    touches = [event.touch for event in moments]
+    touches = [event.touch for event in moments if not event.snapshot]
     bids = sorted(touch[0] for touch in touches if touch[1])
     asks = sorted(touch[2] for touch in touches if touch[3])
     best: tuple[Rule, list[tuple[int, int]]] | None = None
@@ -138,16 +138,15 @@ def _apart(taken: list[tuple[int, int]], words: list[tuple[int, int]], spacing: 
 def _plain(moments: list[Event], rule: Rule, decisions: list[Decision]) -> bool:
     """The rule's orders hang on no fine point that another strategy could see otherwise.
 
-    A ticker trigger could judge a Ticker though the book is not there yet, and then rest; or it
-    could take the zero of an empty side for a price. Prices must fit into an order.
+    A ticker trigger could judge a Ticker though the book is not there yet, and then rest, or
+    decide on both of its sides; a book trigger could judge the snapshot that begins a book.
+    Prices must fit into an order.
     """
     try:
         for decision in decisions:
             price_units(decision.price)
     except ValueError:
         return False
-    if rule.trigger == "book":
-        return True
-    if rule.buy_limit is not None and not all(event.touch[2] for event in moments):
-        return False
-    return judge(moments, [rule], any_book=True) == decisions
+    packets = [decision.packet for decision in decisions]
+    return (len(set(packets)) == len(packets)
+            and judge(moments, [rule], any_book=True, snapshots=True) == decisions)

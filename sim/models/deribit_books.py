@@ -60,12 +60,13 @@ class Book:
 
 @dataclass(frozen=True)
 class TickerCheck:
-    """One Ticker and the book after its packet; ``touch`` is None if there was no book."""
+    """One Ticker and the book after its packet; without a book touch and change_id are None."""
 
     packet: int
     instrument_id: int
     ticker: Touch
     touch: Touch | None
+    change_id: int | None
     healthy: bool
 
     @property
@@ -94,10 +95,13 @@ class Books:
     on_update : callable or None
         Called as ``on_update(packet, message, book)`` after each logical update of a healthy book
         (an increment with isLast = 1).
+    on_start : callable or None
+        Called the same way when a snapshot has begun a book, or mended one.
     """
 
     books: dict[int, Book] = field(default_factory=dict)
     on_update: Callable[[int, Message, Book], None] | None = None
+    on_start: Callable[[int, Message, Book], None] | None = None
     tickers: list[TickerCheck] = field(default_factory=list)
     snapshots: list[SnapshotCheck] = field(default_factory=list)
     started: int = 0
@@ -129,7 +133,8 @@ class Books:
             self.tickers.append(TickerCheck(
                 packet, f["instrumentId"],
                 (f["bestBidPrice"], f["bestBidAmount"], f["bestAskPrice"], f["bestAskAmount"]),
-                book.touch() if book else None, bool(book and book.healthy)))
+                book.touch() if book else None, book.change_id if book else None,
+                bool(book and book.healthy)))
 
     def follow(self, datagram: Datagram, port: tuple[str, int]) -> None:
         """Compare the sequence number with the last one of this group, port and channel."""
@@ -206,16 +211,21 @@ class Books:
         if book is None:
             self.started += 1
             self.started_with_change_id_0 += change_id == 0
-            self.books[instrument] = Book(change_id, sides)
+            self._start(packet, message, Book(change_id, sides))
         elif not book.healthy:
             if change_id >= book.change_id:
-                self.books[instrument] = Book(change_id, sides)
+                self._start(packet, message, Book(change_id, sides))
         else:
             self.snapshots.append(SnapshotCheck(
                 packet, instrument, change_id, parts,
                 book.change_id == change_id and book.sides == sides,
                 (tuple(sorted(sides[ASK].items())),
                  tuple(sorted(sides[BID].items(), reverse=True)))))
+
+    def _start(self, packet: int, message: Message, book: Book) -> None:
+        self.books[message.fields["instrumentId"]] = book
+        if self.on_start:
+            self.on_start(packet, message, book)
 
 
 @dataclass

@@ -52,6 +52,9 @@ def bid(price, amount=1.0, change=0):
 
 def test_book_trigger_takes_at_or_below_and_hits_at_or_above():
     feed = Feed(ask(11.0), bid(10.0))               # a snapshot decides nothing
+    assert feed.decide(trigger="book", buy_limit=12.0) == []
+    assert len(decide(feed.packets, [Rule(instrument_id=7, trigger="book", buy_limit=12.0)],
+                      snapshots=True)) == 1
     feed.update(1, ask(10.5))
     feed.update(2, ask(10.5, 0, 2), bid(10.4))
     rule = {"trigger": "book", "buy_limit": 10.5, "sell_limit": 10.4}
@@ -83,8 +86,12 @@ def test_an_empty_side_decides_nothing():
 def test_ticker_trigger_judges_the_bid_first():
     feed = Feed(ask(11.0), bid(10.0))
     feed.tick(1, 10.0, 1.0, 11.0, 1.0)
-    assert feed.decide(trigger="ticker", sell_limit=10.0, buy_limit=11.0) == [(2, "sell", 10.0)]
+    assert feed.decide(trigger="ticker", sell_limit=10.0, buy_limit=11.0,
+                       gap_ms=1) == [(2, "sell", 10.0)]
     assert feed.decide(trigger="ticker", sell_limit=10.1, buy_limit=11.0) == [(2, "buy", 11.0)]
+    # With a gap of 0 both sides may be decided on, else the first decision rests the rule.
+    assert feed.decide(trigger="ticker", sell_limit=10.0, buy_limit=11.0) == [
+        (2, "sell", 10.0), (2, "buy", 11.0)]
     assert feed.decide(trigger="book", sell_limit=10.0) == []
 
 
@@ -150,7 +157,7 @@ def check_choice(path, orders):
     rules = demo_rules(lambda: read_capture(path))
     assert rules == demo_rules(lambda: read_capture(path))
     decisions = decide(read_capture(path), rules)
-    assert decisions == decide(read_capture(path), rules, any_book=True)
+    assert decisions == decide(read_capture(path), rules, any_book=True, snapshots=True)
     assert len(decisions) >= orders
     assert len({d.price for d in decisions}) >= 5
     assert len({d.instrument_id for d in decisions}) >= 4
