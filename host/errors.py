@@ -1,0 +1,38 @@
+"""What can go wrong, in sentences that name the thing, its value and the remedy."""
+
+from __future__ import annotations
+
+__all__ = ["TickwireError", "BusError", "BoardError", "CardDiedError", "RegisterError",
+           "PriceError", "OrderRefusedError", "EventsLostError"]
+
+
+class TickwireError(Exception):
+    """Every error of the host package."""
+
+
+class BoardError(TickwireError):
+    """There is no board, or it is not one that this host can drive."""
+
+
+class BusError(TickwireError):
+    """A bus access was not answered."""
+
+
+class CardDiedError(BusError):
+    """The process of a simulated card is gone."""
+
+
+class RegisterError(TickwireError, ValueError):
+    """A value does not fit a register, a field or a row."""
+
+
+class PriceError(TickwireError, ValueError):
+    """A price cannot be said exactly."""
+
+
+class OrderRefusedError(TickwireError):
+    """The risk gate refused an order of the host's; ``reason`` says why."""
+
+
+class EventsLostError(TickwireError):
+    """Event records were overwritten before they were read."""

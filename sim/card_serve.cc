@@ -1,0 +1,149 @@
+// The simulated card's own loop: it plays words, answers the mailbox, and sleeps when idle.
+#include <time.h>
+
+#include "card_memory.h"  // made from host/card_memory.py
+#include "engine_core.h"
+
+namespace {
+
+struct Regions {
+  uint64_t *header;
+  uint8_t *events;
+  uint64_t *rx_data;
+  uint16_t *rx_control;
+  uint64_t *tx_cycle, *tx_data;
+  uint8_t *tx_control;
+};
+
+uint64_t now_ns() {
+  timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+class Card : tickwire::TxSink {
+ public:
+  explicit Card(const Regions &regions) : r_(regions), core_(*this) {
+    core_.set_event_ring(r_.events, load(card::event_records));
+    mask_ = load(card::wire_words) - 1;
+    busy_until_ = kSettleCycles;
+  }
+
+  // Serves until `nanoseconds` of wall clock are over, or `stop` is set.
+  void serve(uint64_t nanoseconds) {
+    const uint64_t end = now_ns() + nanoseconds;
+    uint64_t hot_until = now_ns() + kSpinNs, nap = kShortestNapNs;
+    while (!load(card::stop)) {
+      bool worked = false;
+      for (int k = 0; k < kBatch && step(); k++) worked = true;
+      store(card::cycles, core_.cycles());
+      store(card::events_produced, core_.events());
+      const uint64_t now = now_ns();
+      if (worked) {
+        hot_until = now + kSpinNs;
+        nap = kShortestNapNs;
+        wall_ = now;
+      } else if (now > hot_until) {
+        timespec t{0, static_cast<long>(nap)};
+        nanosleep(&t, nullptr);
+        nap = nap * 2 < kLongestNapNs ? nap * 2 : kLongestNapNs;
+        follow_wall_clock();
+      }
+      if (now >= end) return;
+    }
+  }
+
+ private:
+  static constexpr int kBatch = 256;
+  static constexpr uint64_t kSettleCycles = 4096;   // idle cycles after something happened
+  static constexpr uint64_t kSpinNs = 200000;       // time without work before the first nap
+  static constexpr uint64_t kShortestNapNs = 50000, kLongestNapNs = 2000000;
+
+  uint64_t load(card::Field field) const {
+    return __atomic_load_n(r_.header + field, __ATOMIC_ACQUIRE);
+  }
+  void store(card::Field field, uint64_t value) {
+    __atomic_store_n(r_.header + field, value, __ATOMIC_RELEASE);
+  }
+
+  // At most one cycle (or one skip). Returns whether there was anything to do.
+  bool step() {
+    core_.set_kill(load(card::kill_pin) != 0);
+    const bool paused = load(card::mode) == card::kModePaused;
+    if (!accessing_ && load(card::request) != load(card::response)) {
+      const uint64_t address = load(card::address);
+      core_.begin_access(address & card::kWrite, static_cast<uint32_t>(address),
+                         static_cast<uint32_t>(load(card::write_data)));
+      accessing_ = true;
+    }
+    if (tx_full()) return false;
+    const uint64_t consumed = load(card::rx_consumed);
+    const bool running = !paused || core_.cycles() < load(card::run_target);
+    const bool word = running && consumed != load(card::rx_produced);
+    if (word) {
+      const uint64_t place = consumed & mask_, control = r_.rx_control[place];
+      if (control & card::kSkip)
+        core_.skip(r_.rx_data[place]);
+      else
+        core_.cycle(r_.rx_data[place], static_cast<uint8_t>(control));
+      store(card::rx_consumed, consumed + 1);
+    } else if (accessing_ || (paused && running) || (!paused && core_.cycles() < busy_until_)) {
+      core_.idle();
+    } else {
+      return false;
+    }
+    if (word || accessing_) busy_until_ = core_.cycles() + kSettleCycles;
+    if (accessing_ && !core_.busy()) {
+      store(card::response_data, core_.failed() ? card::kFailed : core_.read_data());
+      store(card::accesses, load(card::accesses) + 1);
+      store(card::cycles, core_.cycles());
+      store(card::events_produced, core_.events());
+      store(card::response, load(card::request));
+      accessing_ = false;
+    }
+    return true;
+  }
+
+  // In free mode a card that had nothing to do is as old as the wall clock says.
+  void follow_wall_clock() {
+    const uint64_t now = now_ns(), hz = load(card::core_hz);
+    if (wall_ == 0 || load(card::mode) == card::kModePaused || hz == 0) {
+      wall_ = now;
+      return;
+    }
+    const uint64_t cycles = static_cast<uint64_t>((now - wall_) * (hz * 1e-9));
+    wall_ = now;
+    core_.skip(cycles);
+  }
+
+  bool tx_full() const {
+    return load(card::tx_collect) &&
+           load(card::tx_produced) - load(card::tx_consumed) > mask_;
+  }
+
+  void word(const tickwire::TxWord &word) override {
+    if (!load(card::tx_collect)) return;
+    const uint64_t produced = load(card::tx_produced), place = produced & mask_;
+    r_.tx_cycle[place] = word.cycle;
+    r_.tx_data[place] = word.data;
+    r_.tx_control[place] = word.control;
+    store(card::tx_produced, produced + 1);
+  }
+
+  Regions r_;
+  uint64_t mask_ = 0, busy_until_ = 0, wall_ = 0;
+  bool accessing_ = false;
+  tickwire::Core core_;
+};
+
+}  // namespace
+
+extern "C" {
+
+void *tickwire_card_create(const Regions *regions) { return new Card(*regions); }
+void tickwire_card_serve(void *card, uint64_t nanoseconds) {
+  static_cast<Card *>(card)->serve(nanoseconds);
+}
+void tickwire_card_destroy(void *card) { delete static_cast<Card *>(card); }
+
+}  // extern "C"
