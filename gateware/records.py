@@ -71,9 +71,11 @@ _TOUCH = (
     RecordField("timestamp", 64, "Time of the message.", "venue time"),
 )
 
+_FRAME = RecordField("frame", 32, "Frames that had ended at the receiver when the record was "
+                                  "made.")
+
 _PLACE = (
-    RecordField("frame", 32, "Frames that had ended at the receiver when the record was made."),
-    RecordField("published", 16, "Cycle in which the record was made.", "cycles mod 2^16"),
+    RecordField("published", 16, "Cycle in which the record was sent.", "cycles mod 2^16"),
     RecordField("instrument", 8, "Dense index."),
     RecordField("flags", 8, "Bits: " + ", ".join(FLAGS) + "."),
 )
@@ -89,13 +91,14 @@ _END = (
 BOOK = Record("BOOK", 1, "A book's touch after one logical update.", (
     *_TOUCH,
     RecordField("change_id", 64, "The venue's id of the update."),
+    RecordField("published_high", 32, "The next 32 bits of `published`.", "2^16 cycles"),
     *_PLACE, *_END,
 ))
 
 TICKER = Record("TICKER", 2, "A ticker message of a frame that was good.", (
     *_TOUCH,
     RecordField("cycle", 64, "Cycle in which the record was made.", "cycles"),
-    *_PLACE, *_END,
+    _FRAME, *_PLACE, *_END,
 ))
 
 ORDER = Record("ORDER", 3, "What became of one order, sent or refused; `stamp` is its trigger's.", (
@@ -110,13 +113,14 @@ ORDER = Record("ORDER", 3, "What became of one order, sent or refused; `stamp` i
                 "cycles mod 2^16"),
     RecordField("preamble", 16, "Cycle in which the START character stood on the XGMII output.",
                 "cycles mod 2^16"),
-    RecordField("reserved", 16, "0."),
+    RecordField("frame_end", 16, "Cycle in which the frame whose verdict came last before the "
+                                 "order ended on the XGMII input.", "cycles mod 2^16"),
     RecordField("reason", 8, "PASSED, or why it was refused.",
                 values=tuple(reason.name for reason in Reason)),
     RecordField("action", 8, "What was asked for.", values=tuple(a.name for a in Action)),
     RecordField("source", 8, "Who asked.", values=tuple(s.name for s in Source)),
     RecordField("side", 8, "BID bought, ASK sold.", values=tuple(s.name for s in Side)),
-    *_PLACE, *_END,
+    _FRAME, *_PLACE, *_END,
 ))
 
 RECORDS = (BOOK, TICKER, ORDER)
