@@ -3,7 +3,6 @@
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
-
 from tickwire.hdl.feed.event import Side
 
 __all__ = ["OrderHoles", "OrderChecksum", "swap"]

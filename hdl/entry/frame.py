@@ -3,7 +3,6 @@
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-
 from tickwire.hdl.csr.table import table_write
 from tickwire.hdl.entry.checksum import OrderHoles
 from tickwire.hdl.entry.intent import Action

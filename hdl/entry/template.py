@@ -4,7 +4,6 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-
 from tickwire.hdl.csr.table import table_write
 from tickwire.hdl.entry.intent import Action
 from tickwire.hdl.wire.order_template import BEAT_BYTES, ORDER_LAYOUTS, TEMPLATE_BEATS

@@ -4,7 +4,6 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-
 from tickwire.hdl.csr.table import table_write
 from tickwire.hdl.entry.checksum import OrderChecksum, OrderHoles
 from tickwire.hdl.entry.frame import OrderFrame

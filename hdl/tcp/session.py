@@ -3,7 +3,6 @@
 from amaranth.hdl import Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
-
 from tickwire.hdl.stream.packet import strobe
 
 __all__ = ["SessionState", "Acknowledgement", "Commit", "TransmitSession"]

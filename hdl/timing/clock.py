@@ -3,7 +3,6 @@
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-
 from tickwire.hdl.stream.packet import strobe
 
 __all__ = ["FRACTION_BITS", "INCREMENT_BITS", "NanosecondClock", "increment_per_cycle"]
