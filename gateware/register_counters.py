@@ -13,27 +13,30 @@ def _counters(unit: str, *pairs: tuple[str, str]) -> tuple[Counter, ...]:
 _RECEIVE = _counters(
     "frames",
     ("RX_GOOD", "Frames received with a good FCS and a legal length."),
-    ("RX_FCS_ERROR", "Frames received with a wrong FCS."),
-    ("RX_SYMBOL_ERROR", "Frames with an error character or a broken preamble."),
+    ("RX_SYMBOL", "Frames with an error character or a broken preamble."),
     ("RX_RUNT", "Frames shorter than 64 bytes."),
     ("RX_OVERSIZE", "Frames longer than the configured maximum."),
+    ("RX_FCS", "Frames with a wrong FCS and no other fault."),
+    ("RX_PREAMBLE", "START characters that no frame followed."),
 )
 
 _CROSSING = _counters(
     "words",
     ("CROSSING_OVERFLOW", "XGMII words lost in the elastic crossing."),
-    ("CROSSING_UNDERFLOW", "Idle words made up in the elastic crossing inside a frame."),
 )
 
 _IP = _counters(
     "frames",
-    ("IP_NOT_IPV4", "Good frames with another EtherType than IPv4."),
-    ("IP_HEADER_ERROR", "IPv4 headers with a wrong version, length or checksum."),
+    ("IP_NOT_IP", "Good frames with another EtherType than IPv4."),
+    ("IP_BAD_IP_HEADER", "IPv4 headers with a wrong version or length."),
+    ("IP_IP_CHECKSUM", "IPv4 headers with a wrong checksum."),
     ("IP_FRAGMENT", "IPv4 fragments, which are dropped."),
     ("IP_NOT_UDP", "IPv4 packets with another protocol than UDP."),
-    ("UDP_LENGTH_ERROR", "UDP lengths that disagree with the IPv4 length."),
-    ("UDP_CHECKSUM_ERROR", "UDP datagrams with a wrong checksum."),
-    ("UDP_NOT_SUBSCRIBED", "UDP datagrams for a group and port without a subscription."),
+    ("IP_DESTINATION", "Datagrams to another MAC address than that of their group."),
+    ("IP_UDP_LENGTH", "UDP lengths that disagree with the IPv4 length."),
+    ("IP_UDP_CHECKSUM", "UDP datagrams with a wrong checksum."),
+    ("IP_NO_SUBSCRIPTION", "UDP datagrams for a group and port without a subscription."),
+    ("IP_ACCEPTED", "Datagrams for a subscription."),
 )
 
 _FEED = _counters(
@@ -65,8 +68,17 @@ _BOOK = _counters(
 
 _STRATEGY = _counters(
     "orders",
-    ("INTENTS", "Orders that the strategy wanted."),
-    ("INTENTS_LOST", "Orders that the strategy wanted while too many others waited."),
+    ("STRATEGY_INTENT", "Orders that the strategy wanted."),
+    ("STRATEGY_NO_ROOM", "Orders that the strategy did not make because too many others waited."),
+    ("STRATEGY_MISMATCH", "Events on which nothing was decided, because no row had been fetched."),
+)
+
+_ARMING = _counters(
+    "times",
+    ("ARMING_ARMED", "Times that the gateway was armed."),
+    ("ARMING_REFUSED", "Times that a nonce was wrong, late or not allowed."),
+    ("ARMING_KILLED", "Times that the kill switch went on."),
+    ("ARMING_HOST_TIMEOUT", "Times that the host was lost."),
 )
 
 _ORDERS = _counters("orders", ("ORDERS_SENT", "Orders whose frame left whole.")) + _counters(
@@ -86,5 +98,5 @@ _TRANSMIT = _counters(
 _HOST = _counters("records", ("EVENT_OVERFLOW", "Event records lost because the ring was full.")) \
     + _counters("accesses", ("BUS_UNMAPPED", "Accesses to a place where nothing answers to them."))
 
-COUNTERS: tuple[Counter, ...] = (_RECEIVE + _CROSSING + _IP + _FEED + _BOOK + _STRATEGY + _ORDERS
-                                 + _TRANSMIT + _HOST)
+COUNTERS: tuple[Counter, ...] = (_RECEIVE + _CROSSING + _IP + _FEED + _BOOK + _STRATEGY + _ARMING
+                                 + _ORDERS + _TRANSMIT + _HOST)

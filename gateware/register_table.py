@@ -76,8 +76,6 @@ class Register:
     value : int, str or None
         Of a constant: the number, or the name of the :class:`GatewayConfig` field that says it,
         or ``"register_hash"``.
-    read_strobe : bool
-        The gateware is told when the host reads the (low half of the) register.
     """
 
     name: str
@@ -89,7 +87,6 @@ class Register:
     reset: int = 0
     fields: tuple[Field, ...] = ()
     value: int | str | None = None
-    read_strobe: bool = False
 
     def __post_init__(self) -> None:
         _check_text("Register", self.name, self.meaning)

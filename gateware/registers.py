@@ -19,10 +19,10 @@ def _constant(name: str, value: int | str, meaning: str, width: int = 32,
                     unit=unit)
 
 
-def _status(name: str, meaning: str, width: int = 32, unit: str = "", side_effects: str = "",
-            fields: tuple[Field, ...] = (), read_strobe: bool = False) -> Register:
+def _status(name: str, meaning: str, width: int = 32, unit: str = "",
+            fields: tuple[Field, ...] = ()) -> Register:
     return Register(name=name, access=Access.READ_ONLY, meaning=meaning, width=width, unit=unit,
-                    side_effects=side_effects, fields=fields, read_strobe=read_strobe)
+                    fields=fields)
 
 
 def _bit(name: str, meaning: str) -> Field:
@@ -50,15 +50,21 @@ _IDENTITY = Page(
             _bit("KILLED", "The kill switch was pulled and has not been released."),
             _bit("HOST_TIMEOUT", "The host did not touch the dead-man timer in time."),
             _bit("LOG_FULL", "The event ring has no room for the record of another order."),
-            _bit("SESSION", "The order session is loaded."),
+            _bit("SESSION", "The order session is open."),
+            _bit("WINDOW", "The venue's window has room for an order."),
+            _bit("TX_BUSY", "An order could not begin now."),
             _bit("FRAME_BUSY", "A frame of the host's is waiting or leaving."),
         )),
         _status("CYCLES", "Cycles of the core clock since reset.", width=64, unit="cycles"),
-        _status("NANOSECONDS", "Time since reset, from the cycles.", width=64, unit="ns"),
+        _status("NANOSECONDS", "The clock whose time stands in orders.", width=64, unit="ns"),
         _status("FRAMES", "Frames that ended at the receiver since reset.", unit="frames"),
-        _status("SESSION_TCP_SEQUENCE", "Sequence number of the next byte that will be sent."),
+        _status("SESSION_SEQUENCE", "Next byte to send."),
+        _status("SESSION_UNACKNOWLEDGED", "Oldest unacknowledged byte."),
+        _status("SESSION_PEER_WINDOW", "What the venue takes beyond that.", unit="bytes"),
+        _status("SESSION_ACKNOWLEDGEMENT", "Next byte expected."),
         _status("SESSION_VENUE_SEQUENCE", "The venue's number of the next message.", width=64),
-        _status("SESSION_CLIENT_ID", "Client id that the next order will have.", width=64),
+        _status("SESSION_LAST_PROCESSED", "The venue's last message processed.", width=64),
+        _status("SESSION_CLIENT_ID", "Client id of the next new order.", width=64),
         _status("EVENTS_PRODUCED", "Event records made since reset, modulo 2^32.",
                 unit="records"),
     ),
@@ -74,15 +80,18 @@ _ARMING = Page(
     name="ARMING", offset=0x3000,
     meaning="Whether orders may leave at all: for whoever is responsible.",
     entries=(
-        _status("ARM_NONCE", "Number that arms within its time to live.", read_strobe=True,
-                side_effects="Reading makes a new nonce; the one before it is worth nothing."),
+        Command(name="ARM_REQUEST", meaning="Makes a new nonce.",
+                side_effects="The nonce before it is void."),
+        _status("ARM_NONCE", "The nonce, good for one use; 0 if there is none."),
+        Register(name="ARM_LIFETIME", unit="cycles", reset=156_250_000,
+                 meaning="Time for which a nonce can be used."),
         Command(name="ARM", width=32,
                 meaning="Arms if the number written is the nonce and has not expired."),
         Command(name="DISARM", meaning="Disarms at once."),
         Command(name="KILL", meaning="Pulls the kill switch, which latches."),
         Command(name="KILL_RELEASE", width=32,
-                meaning="Releases the kill switch if the number written is the nonce.",
-                side_effects="The gateway stays disarmed."),
+                meaning="Releases the kill switch if disarmed and the number written is the "
+                        "nonce."),
         Register(name="DEAD_MAN_PERIOD", unit="cycles",
                  meaning="Longest time between two touches; 0 switches the timer off."),
         Command(name="DEAD_MAN_TOUCH", meaning="The host lives: starts the period anew."),

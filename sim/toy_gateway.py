@@ -24,7 +24,7 @@ class ToyGateway(wiring.Component):
     It lets engine, simulated card and host package be tested in seconds. Every word that comes
     in goes out again, two cycles later. Every START makes a BOOK record, whose ``change_id`` is
     the cycle. An order of the host's is PASSED, if armed, and its quantity is echoed as client
-    id. The nonce is the cycle in which it was read, and never expires. A level of a book has
+    id. The nonce is the cycle in which it was asked for, and never expires. A level of a book has
     instrument, side and level as its price, its one's complement as its amount.
     """
 
@@ -97,7 +97,7 @@ class ToyGateway(wiring.Component):
 
     def _elaborate_arming(self, m: Module, bank: RegisterBank, cycles: Signal) -> None:
         status = bank.i_status
-        with m.If(bank.o_arm_nonce_read):
+        with m.If(bank.o_arm_request):
             m.d.sync += bank.i_arm_nonce.eq(cycles[:32])
         with m.If(bank.o_arm.valid & (bank.o_arm.payload == bank.i_arm_nonce)):
             m.d.sync += status.armed.eq(1)
@@ -110,8 +110,8 @@ class ToyGateway(wiring.Component):
             m.d.sync += status.killed.eq(1)
         with m.If(bank.o_session.valid):
             m.d.sync += [
-                status.session.eq(bank.o_session.payload.row.valid),
-                bank.i_session_tcp_sequence.eq(bank.o_session.payload.row.tcp_sequence),
+                status.session.eq(bank.o_session.payload.row.open),
+                bank.i_session_sequence.eq(bank.o_session.payload.row.sequence),
                 bank.i_session_venue_sequence.eq(bank.o_session.payload.row.venue_sequence),
                 bank.i_session_client_id.eq(bank.o_session.payload.row.client_id),
             ]

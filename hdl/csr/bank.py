@@ -45,8 +45,6 @@ class RegisterBank(wiring.Component):
     o_* : out
         The value of a read/write register; the strobe of a command (with its ``payload`` if it
         is wider than a bit), of a table (:func:`table_write`), of a window (`WindowWrite`).
-    o_*_read : 1 bit, out
-        Strobe: the host has read this register (2 cycles after the bus strobe).
     i_* : in
         The value of a read-only register.
     i_count_* : 1 bit, in
@@ -111,10 +109,6 @@ class RegisterBank(wiring.Component):
                                 m.d.sync += low_half.eq(self._data)
                         with m.If(written[-1]):
                             m.d.sync += Value.cast(self._port(entry)).eq(value)
-                    case Register(read_strobe=True):
-                        strobe = getattr(self, f"o_{entry.name.lower()}_read")
-                        m.d.sync += strobe.eq(self._selected(first) & self._read)
-                        continue
                     case Command(width=1, fields=()):
                         m.d.sync += self._port(entry).eq(written[0] & self._data[0])
                     case Command():

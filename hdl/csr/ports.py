@@ -66,6 +66,4 @@ def members(registers, config):
                 result[f"o_{name}"] = Out(table_write(shape_of(entry), depth_of(entry, config)))
             case Window():
                 result[f"o_{name}"] = Out(WindowWrite(entry.words))
-        if isinstance(entry, Register) and entry.read_strobe:
-            result[f"o_{name}_read"] = Out(1)
     return result
