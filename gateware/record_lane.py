@@ -1,0 +1,129 @@
+"""A queue of one kind of record, which takes a record whole and gives it out word by word."""
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+from tickwire.gateware.records import RECORD_BYTES
+from tickwire.hdl.stream.packet import strobe
+
+__all__ = ["RecordLane", "WORDS"]
+
+WORDS = RECORD_BYTES // 8
+
+
+class RecordLane(wiring.Component):
+    """Keeps records in block memory, a 64-bit word a row.
+
+    A record that comes while the one before is still being written (8 cycles) waits in a register;
+    one more is lost and counted, as is one that finds the memory full.
+
+    Latency: ``i`` → ``o_whole`` 10 cycles; ``i_take`` gives the next word in the next cycle.
+
+    Parameters
+    ----------
+    depth : int
+        Records; a power of two.
+    holds : bool
+        Records wait for ``i_settle``, which says whether all that came since the last one are good.
+
+    Members
+    -------
+    i : In(strobe(512))
+    o_ready : Out(1)
+        A record that comes in this cycle is not lost.
+    i_settle : In(strobe(1))
+        Only with ``holds``: the records so far are good, or void.
+    o_whole : Out(1)
+        A whole record can be taken. Not right after one was taken.
+    o_word : Out(64)
+        Its words, one after the other.
+    i_take : In(1)
+        Go on to the next word. Once begun, all of them are taken.
+    o_nearly_full : Out(1)
+        Less than half is free.
+    o_count_lost : Out(1)
+    """
+
+    def __init__(self, *, depth, holds=False):
+        if depth < 2 or depth & (depth - 1):
+            raise ValueError(f"RecordLane depth must be a power of two and at least 2, "
+                             f"not {depth!r}")
+        self.depth = depth
+        self.holds = holds
+        super().__init__({
+            "i": In(strobe(8 * RECORD_BYTES)),
+            "o_ready": Out(1),
+            "i_settle": In(strobe(1)),
+            "o_whole": Out(1),
+            "o_word": Out(64),
+            "i_take": In(1),
+            "o_nearly_full": Out(1),
+            "o_count_lost": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.memory = memory = Memory(shape=64, depth=self.depth * WORDS, init=[])
+        write, read = memory.write_port(), memory.read_port()
+
+        # Records are numbered with one bit more than the memory has places, to tell full from
+        # empty: taken in (`tail`), settled (`good`), given out (`head`).
+        number = range(2 * self.depth)
+        tail, good, head = Signal(number), Signal(number), Signal(number)
+        at = Signal(range(WORDS))
+
+        # In: the record moves through a shift register into the memory.
+        shift, shifting = Signal(8 * RECORD_BYTES, reset_less=True), Signal()
+        full = Signal()
+        last = shifting & (at == WORDS - 1)
+        m.d.comb += [
+            full.eq((tail - head)[:len(head)] >= self.depth - 1),
+            self.o_ready.eq((~shifting | last) & ~full),
+            write.en.eq(shifting),
+            write.addr.eq(Cat(at, tail[:-1])),
+            write.data.eq(shift[:64]),
+        ]
+        with m.If(shifting):
+            m.d.sync += [shift.eq(shift[64:]), at.eq(at + 1)]
+            with m.If(last):
+                m.d.sync += shifting.eq(0)
+        with m.If(self.i.valid & self.o_ready):
+            m.d.sync += [shift.eq(self.i.payload), shifting.eq(1), at.eq(0)]
+        m.d.sync += [
+            self.o_count_lost.eq(self.i.valid & ~self.o_ready),
+            self.o_nearly_full.eq((tail - head)[:len(head)] >= self.depth // 2),
+        ]
+
+        if self.holds:
+            # A verdict concerns the record that is being written, too: it is kept until then.
+            settle, verdict = Signal(), Signal()
+            with m.If(self.i_settle.valid):
+                m.d.sync += [settle.eq(1), verdict.eq(self.i_settle.payload)]
+            with m.If(last):
+                m.d.sync += tail.eq(tail + 1)
+            with m.If(settle & ~shifting):
+                with m.If(verdict):
+                    m.d.sync += good.eq(tail)
+                with m.Else():
+                    m.d.sync += tail.eq(good)
+                m.d.sync += settle.eq(self.i_settle.valid)
+        else:
+            with m.If(last):
+                m.d.sync += [tail.eq(tail + 1), good.eq(tail + 1)]
+
+        # Out: the memory shows the word after the one that is taken.
+        word = Signal(range(WORDS))
+        shown = Signal()
+        m.d.comb += [
+            read.en.eq(1),
+            read.addr.eq(Cat((word + self.i_take)[:len(word)], head[:-1])),
+            self.o_word.eq(read.data),
+            self.o_whole.eq(shown & (head != good)),
+        ]
+        m.d.sync += shown.eq(head != good)
+        with m.If(self.i_take):
+            m.d.sync += word.eq(word + 1)
+            with m.If(word == WORDS - 1):
+                m.d.sync += [head.eq(head + 1), shown.eq(0)]
+        return m
