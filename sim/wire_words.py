@@ -47,7 +47,7 @@ class WordChunk:
     first_word : int
         Number of this chunk's first word in the run.
     frames : array of FRAME_DTYPE
-        Frames whose START lies in this chunk; the end may lie in the next one.
+        Frames in this chunk. A chunk ends between two frames.
     skips : array of uint64, shape (n, 2)
         (index in this chunk, cycles): before this word the cycle counter jumps by so many idle
         cycles that were left out.
@@ -113,8 +113,6 @@ class WordWriter:
         self._bytes: list[tuple[int, bytes]] = []
         self._frames: list[tuple[int, ...]] = []
         self._skips: list[tuple[int, int]] = []
-        self._carry = b""           # bytes of the last frame that reach into the next chunk
-        self._carry_open = b""
 
     def words(self, packets: Iterable[tuple[int, int, bytes]]) -> Iterator[WordChunk]:
         """All chunks of a run.
@@ -176,29 +174,23 @@ class WordWriter:
         return nominal + 4 - excess
 
     def _flush(self, until: int) -> Iterator[WordChunk]:
-        """Give out the words before word ``until``; a frame's tail in it is carried over."""
+        """Give out the words before word ``until``: TERMINATE is never in one with START."""
         count = until - self._base
         if count <= 0:
             return
-        size = (count + 1) * 8                  # one word more: the tail may reach into it
-        data = np.full(size, IDLE, dtype=np.uint8)
-        control = np.ones(size, dtype=np.uint8)
-        carried = len(self._carry)
-        data[:carried] = np.frombuffer(self._carry, dtype=np.uint8)
-        control[:carried] = np.frombuffer(self._carry_open, dtype=np.uint8)
+        data = np.full(count * 8, IDLE, dtype=np.uint8)
+        control = np.ones(count * 8, dtype=np.uint8)
         for start, content in self._bytes:
             at = start - self._base * 8
             end = at + len(content)
             data[at:end] = np.frombuffer(content, dtype=np.uint8)
             control[at + 1:end] = 0
             data[end] = TERMINATE
-        self._carry = data[count * 8:].tobytes()
-        self._carry_open = control[count * 8:].tobytes()
         skips = np.array([(at - self._base, cycles) for at, cycles in self._skips],
                          dtype=np.uint64).reshape(-1, 2)
         yield WordChunk(
-            data=data[:count * 8].view("<u8"),
-            control=np.packbits(control[:count * 8], bitorder="little"),
+            data=data.view("<u8"),
+            control=np.packbits(control, bitorder="little"),
             first_word=self._base,
             frames=np.array(self._frames, dtype=FRAME_DTYPE),
             skips=skips)
@@ -249,25 +241,30 @@ class WordReader:
     _start: tuple[int, int] = (0, 0)
     _intact: bool = True
     _end: int | None = None
+    _next: int = 0              # cycle after the last word that was not idle
     _frames: list[WireFrame] = field(default_factory=list)
 
     def feed(self, data: NDArray[np.uint64], control: NDArray[np.uint8],
              first_cycle: int) -> list[WireFrame]:
         """Frames that end within these words. Word ``i`` stood there in ``first_cycle + i``."""
         busy = np.flatnonzero((control != 0xFF) | (data != np.uint64(IDLE_WORD)))
+        frames = self.feed_busy(first_cycle + busy, data[busy], control[busy])
+        if self._open is not None and self._next < first_cycle + len(data):
+            self._close(self._next * 8, False)
+        return frames
+
+    def feed_busy(self, cycles: NDArray[Any], data: NDArray[np.uint64],
+                  control: NDArray[np.uint8]) -> list[WireFrame]:
+        """The same for words of which the idle ones were left out; ``cycles`` rise."""
         self._frames = []
-        if not len(busy):
-            if self._open is not None:
-                self._close(first_cycle * 8, False)
-            return self._frames
-        # Runs of words that are not idle; idle between two runs ends nothing but a broken frame.
-        for run in np.split(busy, np.flatnonzero(np.diff(busy) > 1) + 1):
+        steps = np.flatnonzero(np.diff(cycles.astype(np.int64)) != 1) + 1
+        for run in np.split(np.arange(len(cycles)), steps) if len(cycles) else []:
             begin, end = int(run[0]), int(run[-1]) + 1
-            if begin and self._open is not None:
-                self._close((first_cycle + begin - 1) * 8, False)
-            self._run(data[begin:end], control[begin:end], (first_cycle + begin) * 8)
-            if end < len(data) and self._open is not None:
-                self._close((first_cycle + end) * 8, False)
+            first = int(cycles[begin])
+            if self._open is not None and first != self._next:
+                self._close(self._next * 8, False)      # idle came in the middle
+            self._run(data[begin:end], control[begin:end], first * 8)
+            self._next = first + end - begin
         return self._frames
 
     def _run(self, data: NDArray[np.uint64], control: NDArray[np.uint8], base: int) -> None:

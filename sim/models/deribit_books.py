@@ -64,6 +64,7 @@ class TickerCheck:
 
     packet: int
     instrument_id: int
+    timestamp_ms: int
     ticker: Touch
     touch: Touch | None
     change_id: int | None
@@ -131,7 +132,7 @@ class Books:
             f = message.fields
             book = self.books.get(f["instrumentId"])
             self.tickers.append(TickerCheck(
-                packet, f["instrumentId"],
+                packet, f["instrumentId"], f["timestampMs"],
                 (f["bestBidPrice"], f["bestBidAmount"], f["bestAskPrice"], f["bestAskAmount"]),
                 book.touch() if book else None, book.change_id if book else None,
                 bool(book and book.healthy)))

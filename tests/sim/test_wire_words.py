@@ -138,6 +138,21 @@ def test_broken_frames_are_seen():
         (False, True), (False, False), (False, False), (True, True)]
 
 
+def test_idle_words_may_be_left_out():
+    given = frames(100)
+    chunk = frames_to_words(given, recorded=False)
+    busy = np.flatnonzero(chunk.data != np.uint64(IDLE_WORD))
+    reader, found = WordReader(), []
+    for part in np.array_split(busy, 37):
+        found += reader.feed_busy(part, chunk.data[part], chunk.control[part])
+    assert [frame.data for frame in found] == given
+    assert [frame.start_cycle for frame in found] == chunk.frames["start_word"].tolist()
+    # A frame that stops in its middle is broken.
+    cut = busy[(busy < chunk.frames["start_word"][50] + 3) | (busy > chunk.frames["end_word"][50])]
+    found = WordReader().feed_busy(cut, chunk.data[cut], chunk.control[cut])
+    assert [frame.intact for frame in found] == [number != 50 for number in range(100)]
+
+
 def test_nonsense_is_refused():
     with pytest.raises(ValueError, match="WordWriter gap must be at least 5 bytes, not 4"):
         WordWriter(gap=4)
