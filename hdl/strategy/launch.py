@@ -1,0 +1,180 @@
+"""Decides when an order may leave: once its frame is known to be good, or at once."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+from tickwire.hdl.entry.intent import OrderIntent, OrderOutcome, Reason
+from tickwire.hdl.feed.event import FrameVerdict
+from tickwire.hdl.stream.packet import strobe
+
+__all__ = ["LaunchGate"]
+
+
+class LaunchGate(wiring.Component):
+    """Holds intents until their frame's verdict, or lets them pass, as the launch policy says.
+
+    Under ``after_fcs`` (``cut_through`` = 0) an intent waits. A good verdict releases what waits,
+    in order, one a cycle; a bad one voids it. Under ``cut_through`` an intent passes at once; if
+    its frame then proves bad, its instrument is to be disarmed. Every intent that comes in goes out
+    exactly once, at ``o`` or at ``o_void``, and never at both in one cycle.
+
+    Latency: ``i`` → ``o`` 0 cycles if nothing is waited for (``cut_through``, ``i_committed``, or
+    the good verdict stands in the same cycle); good ``i_verdict`` → ``o`` 0 cycles for the first.
+
+    Parameters
+    ----------
+    depth : int
+        Intents that can wait; a power of two.
+
+    Members
+    -------
+    i : In(strobe(OrderIntent))
+        From the strategy, in the cycle of its frame's verdict at the latest.
+    i_committed : In(1)
+        With ``i``: rests on no hearsay, waits for no verdict.
+    i_verdict : In(strobe(FrameVerdict))
+        Verdict on the frame to which all intents belong that came since the last one.
+    cut_through : In(1)
+        Launch policy, taken with each intent. An intent that finds others waiting waits behind
+        them, but no longer for the verdict.
+    now : In(16)
+        Cycle counter.
+    o : Out(stream.Signature(OrderIntent))
+        Released. The payload stands already while the intent waits.
+    o_decided, o_released : Out(16), Out(16)
+        With ``o``: cycle in which the intent came, and this cycle.
+    o_next : Out(strobe(7))
+        Instrument of the intent that waits first, so that its limits can be fetched.
+    o_room : Out(1)
+        An intent that comes in the next cycle finds room.
+    o_void : Out(strobe(OrderOutcome))
+        Refused here: BAD_FRAME, or RATE if it found no room.
+    o_disarm : Out(strobe(7))
+        This instrument's order passed under ``cut_through``, and its frame was bad.
+    """
+
+    def __init__(self, *, depth=8):
+        if depth < 2 or depth & (depth - 1):
+            raise ValueError("LaunchGate depth must be a power of two and at least 2, "
+                             f"not {depth!r}")
+        self.depth = depth
+        super().__init__({
+            "i": In(strobe(OrderIntent)),
+            "i_committed": In(1),
+            "i_verdict": In(strobe(FrameVerdict)),
+            "cut_through": In(1),
+            "now": In(16),
+            "o": Out(stream.Signature(OrderIntent)),
+            "o_decided": Out(16),
+            "o_released": Out(16),
+            "o_next": Out(strobe(7)),
+            "o_room": Out(1),
+            "o_void": Out(strobe(OrderOutcome)),
+            "o_disarm": Out(strobe(7)),
+        })
+        self.entry = data.StructLayout({"intent": OrderIntent, "decided": 16})
+        # The first that waits stands in a register: it is compared in the cycle of its release.
+        self.memory = Memory(shape=self.entry, depth=depth, init=[])
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.memory = self.memory
+        write = self.memory.write_port()
+        read = self.memory.read_port(domain="comb")
+
+        verdict_good = self.i_verdict.valid & self.i_verdict.payload.good
+        verdict_bad = self.i_verdict.valid & ~self.i_verdict.payload.good
+        watch_full = Signal()
+        passes_unproven = (self.cut_through & ~self.i_committed & ~self.i_verdict.valid
+                           & ~watch_full)
+        i_good = self.i_committed | verdict_good | passes_unproven
+        i_bad = ~self.i_committed & verdict_bad
+
+        # Bit n of each vector speaks of the intent that waits at place n.
+        used, good, bad = Signal(self.depth), Signal(self.depth), Signal(self.depth)
+        head = Signal(self.entry, reset_less=True)
+        empty, full = ~used[0], used[-1]
+        head_good = good[0] | (~bad[0] & verdict_good)
+        head_bad = bad[0] | (~good[0] & verdict_bad)
+
+        pop, push, no_room = Signal(), Signal(), Signal()
+        m.d.comb += [
+            self.o.valid.eq(Mux(empty, self.i.valid & i_good, head_good)),
+            self.o.payload.eq(Mux(empty, self.i.payload, head.intent)),
+            self.o_decided.eq(Mux(empty, self.now, head.decided)),
+            self.o_released.eq(self.now),
+            self.o_next.valid.eq(~empty),
+            self.o_next.payload.eq(head.intent.instrument),
+            self.o_room.eq(~full & ~(used[-2] & self.i.valid)),
+            pop.eq(~empty & (head_bad | (head_good & self.o.ready))),
+            no_room.eq(self.i.valid & full & ~pop),
+            push.eq(self.i.valid & ~no_room & ~(empty & (i_bad | (i_good & self.o.ready)))),
+        ]
+
+        # A refused intent blocks nothing: without a pop, nothing is handed over in this cycle.
+        void = self.o_void.payload
+        from_input = empty | no_room
+        m.d.comb += [
+            self.o_void.valid.eq(no_room | Mux(empty, self.i.valid & i_bad, head_bad)),
+            void.reason.eq(Mux(no_room, Reason.RATE, Reason.BAD_FRAME)),
+            void.intent.eq(Mux(from_input, self.i.payload, head.intent)),
+            void.decided.eq(Mux(from_input, self.now, head.decided)),
+            void.released.eq(self.now),
+        ]
+
+        place = Signal(self.depth)
+        m.d.comb += place.eq(~used & Cat(1, used))
+        for vector, judged, entering in (
+                (used, used, 1),
+                (good, good | Mux(verdict_good, used & ~bad, 0), i_good),
+                (bad, bad | Mux(verdict_bad, used & ~good, 0), i_bad)):
+            filled = judged | Mux(push & entering, place, 0)
+            m.d.sync += vector.eq(Mux(pop, filled[1:], filled))
+
+        store = Signal()
+        write_at, read_at = Signal(range(self.depth)), Signal(range(self.depth))
+        m.d.comb += [
+            store.eq(push & used[0] & ~(pop & ~used[1])),
+            write.en.eq(store),
+            write.addr.eq(write_at),
+            write.data.intent.eq(self.i.payload),
+            write.data.decided.eq(self.now),
+            read.addr.eq(read_at),
+        ]
+        with m.If(store):
+            m.d.sync += write_at.eq(write_at + 1)
+        with m.If(pop & used[1]):
+            m.d.sync += [head.eq(read.data), read_at.eq(read_at + 1)]
+        with m.Elif(push & ~store):
+            m.d.sync += [head.intent.eq(self.i.payload), head.decided.eq(self.now)]
+
+        # Instruments of the orders that passed unproven, in the order of passing.
+        watched, condemned = Signal(self.depth), Signal(self.depth)
+        watch_place = Signal(self.depth)
+        instruments = [Signal(7, reset_less=True, name=f"watched_{n}") for n in range(self.depth)]
+        watch = Signal()
+        m.d.comb += [
+            watch.eq(self.i.valid & passes_unproven & ~no_room),
+            watch_full.eq(watched[-1]),
+            watch_place.eq(~watched & Cat(1, watched)),
+            self.o_disarm.valid.eq(condemned[0]),
+            self.o_disarm.payload.eq(instruments[0]),
+        ]
+        seen = Signal(self.depth)
+        fate = Signal(self.depth)
+        m.d.comb += [
+            seen.eq(Mux(verdict_good, watched & condemned, watched | Mux(watch, watch_place, 0))),
+            fate.eq(Mux(verdict_bad, watched, condemned)),
+        ]
+        with m.If(condemned[0]):
+            m.d.sync += [watched.eq(seen[1:]), condemned.eq(fate[1:])]
+        with m.Else():
+            m.d.sync += [watched.eq(seen), condemned.eq(fate)]
+        for n, register in enumerate(instruments):
+            following = instruments[n + 1] if n + 1 < self.depth else register
+            entering = Mux(watch_place[n], self.i.payload.instrument, register)
+            entering_next = (Mux(watch_place[n + 1], self.i.payload.instrument, following)
+                             if n + 1 < self.depth else register)
+            m.d.sync += register.eq(Mux(condemned[0], entering_next, entering))
+        return m
