@@ -1,0 +1,239 @@
+"""The one gate that every order passes, or is refused at with a reason."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+from tickwire.hdl.csr.table import table_write
+from tickwire.hdl.entry.intent import Action, Order, OrderIntent, OrderOutcome, Reason, Source
+from tickwire.hdl.strategy.interface import InstrumentNotice
+from tickwire.hdl.strategy.prefetch import RowPrefetch
+from tickwire.hdl.stream.packet import strobe
+
+from .checks import RiskLimits, compared, failures
+from .rate import RateLimit, TokenBucket
+
+__all__ = ["RiskGate"]
+
+
+class RiskGate(wiring.Component):
+    """Checks every intent of the strategy's and the host's; each gives one order or one refusal.
+
+    The reason of a refusal is the lowest one that holds. A decision takes nothing but registers and
+    the comparison of this very order with the limits of its instrument, whose row was fetched
+    before. If the row of another instrument stands there, the intent waits until its own has come.
+
+    Latency: ``i_strategy`` → ``o`` or ``o_refused`` 1 cycle if the row is there, else 4; ``i_void``
+    → ``o_refused`` 1 cycle; ``i_host`` → ``o`` or ``o_refused`` 5 cycles while neither the
+    strategy nor the fetch of its row needs the gate. Controls and ``i_disarm`` → decision 1
+    cycle; ``i_write`` → decision 2 cycles for the strategy, 3 for the host.
+
+    Parameters
+    ----------
+    instruments : int
+        Dense indices, a power of two; intents of others are MALFORMED.
+
+    Members
+    -------
+    i_instrument : In(strobe(InstrumentNotice))
+        The message that is arriving is about this instrument: its row is fetched.
+    i_next : In(strobe(7))
+        An intent of this instrument is waiting at the launch gate: its row goes first.
+    i_strategy : In(stream.Signature(OrderIntent))
+        Released intents. The strategy wins over the host.
+    i_decided, i_released : In(16)
+        With ``i_strategy``.
+    i_void : In(strobe(OrderOutcome))
+        Refused before it came here. Never in a cycle in which an intent is taken.
+    i_host : In(stream.Signature(OrderIntent))
+        The host's intents. Taken in the cycle of the decision.
+    i_write : In(table_write(RiskLimits, instruments))
+        Limits of one instrument. Writing them lifts what ``i_disarm`` did.
+    i_rate : In(table_write(RateLimit, 2))
+        Budgets: row 0 for new orders, row 1 for cancels.
+    i_disarm : In(strobe(7)).array(2)
+        Restrict this instrument until its limits are written again.
+    armed, killed, host_timeout : In(1)
+        From :class:`tickwire.hdl.risk.arming.Arming`.
+    log_full, session_ok, window_ok : In(1)
+        The audit log has no room for this order's records; there is an order session; its window
+        has room for this order.
+    tx_busy : In(1)
+        An order could not begin now. Need not know of an ``o`` in the cycle before the decision.
+    o_query : Out(7)
+        Instrument of the host's intent, from the cycle of its arrival on.
+    i_tradable : In(1)
+        The book of the instrument at ``o_query`` may be traded on. Used from the third cycle on.
+    now : In(16)
+        Cycle counter.
+    o : Out(strobe(Order))
+        Send this order: its frame begins in this very cycle.
+    o_refused : Out(strobe(OrderOutcome))
+        Audit record of a refusal.
+    o_count : Out(len(Reason))
+        Bit n: an outcome with the reason n. Bit 0: sent. At most one bit is high.
+    """
+
+    def __init__(self, *, instruments=128):
+        if instruments < 2 or instruments > 128 or instruments & (instruments - 1):
+            raise ValueError("RiskGate instruments must be a power of two from 2 to 128, "
+                             f"not {instruments!r}")
+        self.instruments = instruments
+        super().__init__({
+            "i_instrument": In(strobe(InstrumentNotice)),
+            "i_next": In(strobe(7)),
+            "i_strategy": In(stream.Signature(OrderIntent)),
+            "i_decided": In(16),
+            "i_released": In(16),
+            "i_void": In(strobe(OrderOutcome)),
+            "i_host": In(stream.Signature(OrderIntent)),
+            "i_write": In(table_write(RiskLimits, instruments)),
+            "i_rate": In(table_write(RateLimit, 2)),
+            "i_disarm": In(strobe(7)).array(2),
+            "armed": In(1), "killed": In(1), "host_timeout": In(1),
+            "log_full": In(1), "session_ok": In(1), "window_ok": In(1), "tx_busy": In(1),
+            "o_query": Out(7),
+            "i_tradable": In(1),
+            "now": In(16),
+            "o": Out(strobe(Order)),
+            "o_refused": Out(strobe(OrderOutcome)),
+            "o_count": Out(len(Reason)),
+        })
+        self.rows = RowPrefetch(RiskLimits, instruments)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.rows = rows = self.rows
+        m.submodules.new_budget = new_budget = TokenBucket()
+        m.submodules.cancel_budget = cancel_budget = TokenBucket()
+        connect(m, flipped(self.i_write), rows.i_write)
+        strategy, host = self.i_strategy.payload, self.i_host.payload
+
+        # Row of the instrument that is waited for, or that the arriving message is about.
+        notice = self.i_instrument
+        noticed = Signal(7)
+        fetched = Signal()
+        listed = notice.valid & notice.payload.known
+        wanted = Mux(self.i_next.valid, self.i_next.payload, noticed)
+        with m.If(listed):
+            m.d.sync += noticed.eq(notice.payload.index)
+        with m.If(listed & ~self.i_next.valid):
+            m.d.comb += rows.i_fetch.payload.eq(notice.payload.index)
+        with m.Else():
+            m.d.comb += rows.i_fetch.payload.eq(wanted)
+        m.d.comb += rows.i_fetch.valid.eq((listed & ~self.i_next.valid) | ~fetched
+                                          | (rows.o_index != wanted[:len(rows.o_index)]))
+        m.d.sync += fetched.eq(1)
+
+        # Instruments that were disarmed since their limits were written.
+        disarmed = Signal(self.instruments)
+        for n in range(self.instruments):
+            with m.If(rows.i_write.valid & (rows.i_write.payload.index == n)):
+                m.d.sync += disarmed[n].eq(0)
+            for source in self.i_disarm:
+                with m.If(source.valid & (source.payload == n)):
+                    m.d.sync += disarmed[n].eq(1)
+
+        def restricted(row, index):
+            flag = Signal()
+            now = disarmed.bit_select(index, 1)
+            for source in self.i_disarm:
+                now = now | (source.valid & (source.payload == index))
+            m.d.sync += flag.eq(now)
+            return flag | ~row.enabled
+
+        # The strategy's turn, as soon as the row is there.
+        known_strategy = strategy.instrument < self.instruments
+        m.d.comb += self.i_strategy.ready.eq(
+            ~known_strategy | (rows.o_ready & (rows.o_index == strategy.instrument)))
+        strategy_turn = self.i_strategy.valid & self.i_strategy.ready
+
+        # The host's turn, after a fetch, when nobody else wants to decide.
+        host_turn = Signal()
+        host_sizes = [Signal(name=f"host_size_{n}") for n in range(3)]
+        m.d.comb += [
+            self.o_query.eq(host.instrument),
+            rows.i_slow.payload.eq(host.instrument),
+            self.i_host.ready.eq(host_turn),
+        ]
+        m.d.sync += [register.eq(value) for register, value in
+                     zip(host_sizes, compared(host, rows.o_slow_row), strict=True)]
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.comb += rows.i_slow.valid.eq(self.i_host.valid)
+                with m.If(rows.i_slow.valid & rows.i_slow.ready):
+                    m.next = "LOAD"
+            with m.State("LOAD"):
+                m.next = "COMPARE"
+            with m.State("COMPARE"):
+                m.next = "DECIDE"
+            with m.State("DECIDE"):
+                m.d.comb += host_turn.eq(~self.i_strategy.valid & ~self.i_void.valid)
+                with m.If(host_turn):
+                    m.next = "IDLE"
+
+        intent = OrderIntent(Mux(host_turn, host, strategy))
+        sizes = [Mux(host_turn, of_host, of_strategy) for of_host, of_strategy in
+                 zip(host_sizes, compared(strategy, rows.o_row), strict=True)]
+        sends_new = self.o.valid & (self.o.payload.intent.action == Action.NEW)
+        sends_cancel = self.o.valid & (self.o.payload.intent.action == Action.CANCEL)
+        new_ok = Mux(sends_new, new_budget.o_more, new_budget.o_ok)
+        cancel_ok = Mux(sends_cancel, cancel_budget.o_more, cancel_budget.o_ok)
+        fails = failures(
+            intent, sizes,
+            armed=self.armed, killed=self.killed, host_timeout=self.host_timeout,
+            log_full=self.log_full, session_ok=self.session_ok,
+            restricted=Mux(host_turn, restricted(rows.o_slow_row, rows.o_slow_index),
+                           restricted(rows.o_row, rows.o_index)),
+            stale=host_turn & ~self.i_tradable,
+            unknown=intent.instrument >= self.instruments,
+            rate_ok=Mux(intent.action == Action.NEW, new_ok, cancel_ok),
+            window_ok=self.window_ok, tx_busy=self.tx_busy | self.o.valid)
+        fails_any = Cat(condition for _, condition in fails).any()
+        turn = strategy_turn | host_turn
+
+        failed = Signal(len(Reason))
+        order, void = self.o.payload, self.i_void.payload
+        m.d.sync += [
+            self.o.valid.eq(turn & ~fails_any),
+            self.o_refused.valid.eq((turn & fails_any) | self.i_void.valid),
+        ]
+        with m.If(self.i_void.valid):
+            m.d.sync += [
+                failed.eq(Const(1) << Value.cast(void.reason)),
+                order.intent.eq(void.intent),
+                order.decided.eq(void.decided),
+                order.released.eq(void.released),
+            ]
+        with m.Else():
+            m.d.sync += [failed[reason.value].eq(condition) for reason, condition in fails]
+            m.d.sync += [
+                failed[Reason.BAD_FRAME.value].eq(0),
+                order.intent.eq(intent),
+                order.intent.source.eq(Mux(host_turn, Source.HOST, Source.STRATEGY)),
+                order.decided.eq(Mux(host_turn, self.now, self.i_decided)),
+                order.released.eq(Mux(host_turn, self.now, self.i_released)),
+            ]
+
+        # From here on only registers: which failed check has the lowest number.
+        first = Signal(len(Reason))
+        m.d.comb += first.eq(failed & (~failed + 1))
+        refusal = self.o_refused.payload
+        m.d.comb += [
+            refusal.intent.eq(order.intent),
+            refusal.decided.eq(order.decided),
+            refusal.released.eq(order.released),
+            self.o_count.eq(Mux(self.o_refused.valid, first, self.o.valid)),
+        ]
+        for reason in Reason:
+            with m.If(first[reason.value]):
+                m.d.comb += refusal.reason.eq(reason)
+
+        m.d.comb += [
+            new_budget.i_limit.valid.eq(self.i_rate.valid & (self.i_rate.payload.index == 0)),
+            cancel_budget.i_limit.valid.eq(self.i_rate.valid & (self.i_rate.payload.index == 1)),
+            new_budget.i_limit.payload.eq(self.i_rate.payload.row),
+            cancel_budget.i_limit.payload.eq(self.i_rate.payload.row),
+            new_budget.i_take.eq(sends_new),
+            cancel_budget.i_take.eq(sends_cancel),
+        ]
+        return m
