@@ -1,16 +1,24 @@
 """Doubles to units of 1e-9, against fractions."""
 
 import math
+import os
 import random
 import struct
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 
+import dpkt
+import pytest
 from amaranth.sim import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from order_bench import double_bits, key_of
 from tickwire.hdl.entry.price import PriceConverter
+
+DATA = Path(os.environ.get("TICKWIRE_DATA",
+                           Path(__file__).parents[3].parent / "shared" / "data"))
+CAPTURE = DATA / "deribit" / "sample_capture_v1_6.pcapng"
 
 LATENCY = 6
 UNIT = 10 ** 9
@@ -123,6 +131,38 @@ def test_every_exponent():
 ), min_size=100, max_size=200))
 def test_any_double(values):
     check(values)
+
+
+def capture_prices(path):
+    """Every price of a book or snapshot level in Deribit's sample capture, once."""
+    prices = set()
+    with path.open("rb") as file:
+        for _, octets in dpkt.pcapng.Reader(file):
+            payload = bytes(dpkt.ethernet.Ethernet(octets).data.data.data)
+            at = 8
+            while at < len(payload):
+                block, template, _, _, groups, texts = struct.unpack_from("<6H", payload, at)
+                at += 12 + block
+                for _ in range(groups):
+                    size, count = struct.unpack_from("<2H", payload, at)
+                    at += 8
+                    for _ in range(count):
+                        if template in (1001, 1004):
+                            price_at = at + 2 if template == 1001 else at + 1
+                            prices.add(struct.unpack_from("<d", payload, price_at)[0])
+                        at += size
+                for _ in range(texts):
+                    at += 1 + payload[at]
+    return sorted(prices)
+
+
+@pytest.mark.skipif(not CAPTURE.exists(), reason=f"there is no {CAPTURE}")
+def test_every_price_of_the_real_capture_is_exact():
+    prices = capture_prices(CAPTURE)
+    assert len(prices) > 300
+    for price, result in zip(prices, convert(prices), strict=True):
+        # repr gives the shortest decimal, which is the one that the venue meant
+        assert result == (int(Decimal(repr(price)) * UNIT), True, False)
 
 
 def test_the_key_is_that_of_the_feed():
