@@ -1,0 +1,101 @@
+"""``make bench``: how many cycles a second the engines simulate, on the same frames in one run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from tickwire.sim.build_tools import component_ports
+from tickwire.sim.capture import read_capture
+from tickwire.sim.cocotb_runner import run
+from tickwire.sim.engine import Engine
+from tickwire.sim.leaf_ports import LeafPorts
+from tickwire.sim.traffic import write_traffic
+from tickwire.sim.wire_words import frames_to_words
+
+__all__ = ["bench", "main"]
+
+LEAST_CYCLES = 1_000_000
+
+
+def bench(make: Callable[[], Any], *, packets: int, folder: Path) -> dict[str, Any]:
+    """Play the same generated frames through CXXRTL and through cocotb with Verilator.
+
+    Parameters
+    ----------
+    make : callable
+        Makes the top component, which has the ports of :class:`Engine`; called once for each
+        engine.
+    packets : int
+        How many packets are generated. CXXRTL plays them again and again, for at least a million
+        cycles; cocotb once.
+    folder : Path
+        For the capture and the results.
+
+    Returns
+    -------
+    dict
+        ``packets``, ``cxxrtl`` and ``cocotb``, each ``{cycles, seconds, cycles_per_second}``, and
+        ``ratio``, the one's speed over the other's.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    capture = folder.resolve() / "frames.pcap"
+    write_traffic(capture, 1, packets)
+    results = {"cxxrtl": _cxxrtl(make(), capture), "cocotb": _cocotb(make(), capture)}
+    for result in results.values():
+        result["cycles_per_second"] = round(result["cycles"] / result["seconds"])
+    ratio = results["cxxrtl"]["cycles_per_second"] / results["cocotb"]["cycles_per_second"]
+    return {"packets": packets, **results, "ratio": round(ratio, 1)}
+
+
+def _cxxrtl(component: Any, capture: Path) -> dict[str, Any]:
+    words = frames_to_words(packet.data for packet in read_capture(capture))
+    with Engine.build(component) as engine:
+        engine.run(words.data, words.control)   # the first pass warms the caches
+        cycles, began = 0, time.perf_counter()
+        while cycles < LEAST_CYCLES:
+            engine.run(words.data, words.control)
+            cycles += len(words)
+        return {"cycles": cycles, "seconds": time.perf_counter() - began}
+
+
+def _cocotb(component: Any, capture: Path) -> dict[str, Any]:
+    top = LeafPorts(component)
+    low = [name for name, (_, direction) in component_ports(top).items()
+           if direction.value == "input" and not name.startswith("rx__")]
+    result = capture.with_name("cocotb.json")
+    run(top, "tickwire.sim.bench_cocotb", name="bench",
+        parameters={"capture": str(capture), "result": str(result), "low": low})
+    told: dict[str, Any] = json.loads(result.read_text())
+    return told
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Print the table and write ``build/bench/bench.json``."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--packets", type=int, default=2_000)
+    parser.add_argument("--out", type=Path, default=Path("build/bench"))
+    chosen = parser.parse_args(arguments)
+    from tickwire.gateware.gateway import Gateway
+    result = bench(Gateway, packets=chosen.packets, folder=chosen.out)
+    (chosen.out / "bench.json").write_text(json.dumps(result, indent=1) + "\n")
+    table = Table("engine", "cycles", "seconds", "cycles a second")
+    for name in ("cxxrtl", "cocotb"):
+        one = result[name]
+        table.add_row(name, f"{one['cycles']:,}", f"{one['seconds']:.2f}",
+                      f"{one['cycles_per_second']:,}")
+    console = Console()
+    console.print(table)
+    console.print(f"CXXRTL is {result['ratio']} times as fast, on the same {result['packets']} "
+                  "packets in this run.", highlight=False)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
