@@ -49,7 +49,7 @@ def failures(intent, sizes, *, armed, killed, host_timeout, log_full, session_ok
         (Reason.HOST_TIMEOUT, new & host_timeout),
         (Reason.LOG_FULL, log_full),
         (Reason.NO_SESSION, ~session_ok),
-        (Reason.RESTRICTED, new & restricted),
+        (Reason.RESTRICTED, new & restricted & ~unknown),
         (Reason.STALE_BOOK, new & stale),
         (Reason.MALFORMED, (new & empty) | unknown),
         (Reason.SIZE, new & size),

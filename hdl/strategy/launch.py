@@ -123,14 +123,18 @@ class LaunchGate(wiring.Component):
             void.released.eq(self.now),
         ]
 
+        # What stays moves up when the first one goes, and only then the new one finds its place.
+        stays = Signal(self.depth)
         place = Signal(self.depth)
-        m.d.comb += place.eq(~used & Cat(1, used))
+        m.d.comb += [
+            stays.eq(Mux(pop, used[1:], used)),
+            place.eq(Mux(push, ~stays & Cat(1, stays), 0)),
+        ]
         for vector, judged, entering in (
                 (used, used, 1),
                 (good, good | Mux(verdict_good, used & ~bad, 0), i_good),
                 (bad, bad | Mux(verdict_bad, used & ~good, 0), i_bad)):
-            filled = judged | Mux(push & entering, place, 0)
-            m.d.sync += vector.eq(Mux(pop, filled[1:], filled))
+            m.d.sync += vector.eq(Mux(pop, judged[1:], judged) | Mux(entering, place, 0))
 
         store = Signal()
         write_at, read_at = Signal(range(self.depth)), Signal(range(self.depth))
