@@ -1,9 +1,19 @@
 """The counters page: everything that the gateware counts, in the order in which a frame goes."""
 
+import re
+
+from tickwire.hdl.book.counts import AUTHORITY_COUNTS, WRITER_COUNTS
+from tickwire.hdl.wire.deribit import DERIBIT
+
 from .register_table import Counter
-from .vocabulary import MESSAGES, Reason
+from .vocabulary import Reason
 
 __all__ = ["COUNTERS"]
+
+
+def upper_snake(name: str) -> str:
+    """``snapshotStart`` is SNAPSHOT_START."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).upper()
 
 
 def _counters(unit: str, *pairs: tuple[str, str]) -> tuple[Counter, ...]:
@@ -41,29 +51,21 @@ _IP = _counters(
 
 _FEED = _counters(
     "datagrams",
-    ("FEED_DATAGRAMS", "Datagrams of subscribed channels whose frame was good."),
-    ("FEED_MALFORMED", "Datagrams whose lengths or counts disagree with each other."),
+    ("FEED_GOOD", "Datagrams of subscribed channels that were taken."),
+    ("FEED_MALFORMED", "Datagrams whose lengths, counts or values do not fit."),
     ("FEED_DUPLICATE", "Datagrams whose sequence number had been seen; they change nothing."),
     ("FEED_GAP", "Datagrams before which others of their channel are missing."),
 ) + _counters(
     "messages",
-    *((f"MESSAGES_{name}", f"Messages {name} of the feed, in good frames.")
-      for name in MESSAGES),
+    *((f"MESSAGES_{upper_snake(message.name)}", f"Messages {message.name} in good datagrams.")
+      for message in DERIBIT.messages),
+    ("MESSAGES_OTHER", "Messages with another template id in good datagrams."),
 )
 
 _BOOK = _counters(
-    "updates",
-    ("BOOK_UPDATES", "Logical updates after which the book said its touch."),
-    ("BOOK_SNAPSHOTS", "Snapshots that were taken into a book."),
-    ("BOOK_SNAPSHOTS_SKIPPED", "Snapshots that were not needed, because the book was whole."),
-    ("BOOK_CHAIN_BREAK", "Updates whose previous change id is not the last one: book is stale."),
-    ("BOOK_STALE", "Times that a book became stale."),
-) + _counters(
-    "levels",
-    ("BOOK_LEVELS", "Level changes applied to a book."),
-    ("BOOK_DISCARDED", "Level changes beyond the horizon of a full side."),
-    ("BOOK_QUEUE_OVERFLOW", "Level changes lost because the level queue was full: book is stale."),
-    ("BOOK_INCONSISTENT", "Level changes that do not fit the book."),
+    "times",
+    *((f"BOOK_{name.upper()}", f"Book: {meaning}.")
+      for name, meaning in (AUTHORITY_COUNTS | WRITER_COUNTS).items()),
 )
 
 _STRATEGY = _counters(
@@ -92,7 +94,6 @@ _TRANSMIT = _counters(
     ("TX_FRAMES", "Frames that left whole."),
     ("TX_ABORTED", "Frames broken off on purpose: they ended with an error character."),
     ("TX_UNDERRUN", "Frames broken off because a beat came too late."),
-    ("HOST_FRAMES", "Frames that the host sent as they are."),
 )
 
 _HOST = _counters("records", ("EVENT_OVERFLOW", "Event records lost because the ring was full.")) \

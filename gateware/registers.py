@@ -146,6 +146,8 @@ _WATCH = Page(
         _status("BOOK_PRICE", "Price of the selected level.", width=64, unit="price key"),
         _status("BOOK_AMOUNT", "Amount of the selected level.", width=64, unit="venue's bits"),
         _status("BOOK_CHANGE_ID", "Change id of the selected book.", width=64),
+        _status("BOOK_MAX_DEPTH", "Most levels that a side of any book has had since reset.",
+                unit="levels"),
         Register(name="EVENT_RING", unit="records",
                  meaning="Records that the event ring holds; 0: there is none, the log is full."),
         Register(name="EVENTS_CONSUMED", unit="records",

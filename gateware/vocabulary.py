@@ -6,7 +6,7 @@ which cannot import those; a test compares the two.
 
 import enum
 
-__all__ = ["Side", "Action", "Source", "Reason", "MESSAGES"]
+__all__ = ["Side", "Action", "Source", "Reason"]
 
 
 class Side(enum.IntEnum):
@@ -50,7 +50,3 @@ class Reason(enum.IntEnum):
     BAD_FRAME = 14
     INEXACT_PRICE = 15
     ABORTED = 16
-
-
-#: Messages of a market data feed that are counted by name.
-MESSAGES = ("INSTRUMENT", "BOOK", "TRADES", "TICKER", "SNAPSHOT", "OTHER")
