@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Records come out whole, in order, with their verdict obeyed and every loss counted."""
 
 import random
