@@ -115,23 +115,24 @@ def touches_of_tickers(ticker: NDArray[Any]) -> list[tuple[float, ...]]:
     return list(map(tuple, keys.tolist()))
 
 
-def compare_snapshots(read: Mapping[int, Levels | None],
+def compare_snapshots(read: Mapping[tuple[int, int], Levels | None],
                       golden: Iterable[SnapshotCheck]) -> Comparison:
     """All levels read back from the gateware against each later snapshot of the capture.
 
     Parameters
     ----------
     read : mapping
-        The snapshot's (last) packet to all levels of the book after it; None if the gateware
-        said that the book is stale.
+        The snapshot's (last) packet and instrument id to all levels of the book after it; None
+        if the gateware said that the book is stale.
     """
     result = Comparison()
     for check in golden:
         place = f"packet {check.packet}, instrument {check.instrument_id}"
-        if check.packet not in read:
+        key = check.packet, check.instrument_id
+        if key not in read:
             result.count(False, f"{place}: the book was not read")
             continue
-        levels = read[check.packet]
+        levels = read[key]
         if levels is None:
             result.count(False, f"{place}: the book is stale")
             continue

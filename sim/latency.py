@@ -112,10 +112,18 @@ def together(measurements: Sequence[Measurement], policy: str, what: str) -> Mea
     return Measurement(policy, what, "", None, tuple(values))
 
 
-def stages(orders: NDArray[Any]) -> dict[str, Measurement]:
-    """The probes one after the other: input → decision → release → order's preamble."""
-    sent = sent_by_strategy(orders)
-    pairs = (("stamp", "decided"), ("decided", "released"), ("released", "preamble"))
-    return {f"{start}_to_{end}": Measurement("", f"{start}_to_{end}", "", None,
-                                             tuple(elapsed(sent[start], sent[end]).tolist()))
-            for start, end in pairs}
+def stages(orders: NDArray[Any], policy: str) -> list[tuple[str, tuple[int, ...]]]:
+    """The probes one after the other: name of each part of the way, and its cycles.
+
+    Parameters
+    ----------
+    orders : structured array
+        Order records that were sent and belong to one case.
+    """
+    probes = (("frame_end", "released", "end of frame → released"),
+              ("released", "preamble", "released → order's START"))
+    if policy == "cut_through":
+        probes = (("stamp", "decided", "deciding byte → decision"),
+                  ("decided", "released", "decision → released"), probes[1])
+    return [(text, tuple(elapsed(orders[start], orders[end]).tolist()))
+            for start, end, text in probes]

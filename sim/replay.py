@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -132,7 +134,7 @@ class PassResult:
     received : array of FRAME_DTYPE
         Where the capture's frames stood on the input; words are cycles as in ``frames``.
     snapshots : dict
-        The snapshot's packet to the levels that were read back.
+        The snapshot's packet and the venue's instrument id to the levels that were read back.
     """
 
     options: PassOptions
@@ -146,7 +148,7 @@ class PassResult:
     counters: dict[str, int]
     venue_instruments: dict[int, int]
     stale: list[int] = field(default_factory=list)
-    snapshots: dict[int, Levels | None] = field(default_factory=dict)
+    snapshots: dict[tuple[int, int], Levels | None] = field(default_factory=dict)
 
 
 def run_pass(machine: Machine, plan: Plan, rules: Sequence[Rule], options: PassOptions,
@@ -161,9 +163,11 @@ def run_pass(machine: Machine, plan: Plan, rules: Sequence[Rule], options: PassO
     started = time.monotonic()
     machine.configure(plan, rules, options)
     machine.take_tx()
-    wanted = {check.packet: plan.index_of[check.instrument_id]
-              for check in plan.golden.books.snapshots
-              if options.snapshots and check.instrument_id in plan.index_of}
+    wanted: dict[int, list[int]] = defaultdict(list)
+    if options.snapshots:
+        for check in plan.golden.books.snapshots:
+            if check.instrument_id in plan.index_of:
+                wanted[check.packet].append(check.instrument_id)
     branches: Branches[Levels | None] = Branches()
     reader, frames = WordReader(), []
     received: list[NDArray[Any]] = []
@@ -182,9 +186,9 @@ def run_pass(machine: Machine, plan: Plan, rules: Sequence[Rule], options: PassO
             skips = _skips(chunk, begin, end)
             received.append(_received(chunk, begin, end, machine.cycles))
             machine.run(chunk.data[begin:end], chunk.control[begin:end], skips)
-            if packet is not None:
-                index = wanted[packet]
-                branches.start(packet, lambda index=index: _levels(machine, index))
+            for instrument in wanted.get(packet, ()):
+                branches.start((packet, instrument),
+                               partial(_levels, machine, plan.index_of[instrument]))
         collect()
         if len(chunk.frames):
             progress(int(chunk.frames["packet"][-1]))
@@ -217,7 +221,7 @@ def _pieces(chunk: WordChunk,
             yield begin, end, int(row["packet"])
             begin = end
     if begin < len(chunk):
-        yield begin, len(chunk), None
+        yield begin, len(chunk), 0
 
 
 def _skips(chunk: WordChunk, begin: int, end: int) -> NDArray[np.uint64]:

@@ -9,7 +9,8 @@ datagrams. The same seed gives the same bytes.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from tickwire.sim import traffic_wire as wire
 from tickwire.sim.capture import write_pcap
@@ -202,6 +203,20 @@ class DeribitTraffic:
             option_type=0 if one.kind != 1 else 1 if one.name.endswith("C") else 2)
 
 
-def write_traffic(path: str, seed: int, packets: int, *, instruments: int = 40) -> int:
-    """Write a pcap of generated traffic; gives back the number of packets."""
-    return write_pcap(path, DeribitTraffic(seed, instruments=instruments).frames(packets))
+def write_traffic(path: str | Path, seed: int, packets: int, *, instruments: int = 40,
+                  progress: Callable[[int], None] = lambda done: None) -> int:
+    """Write a pcap of generated traffic; gives back the number of packets.
+
+    Parameters
+    ----------
+    progress : callable
+        Called now and then with the number of packets written.
+    """
+    def told() -> Iterator[tuple[int, bytes]]:
+        for number, frame in enumerate(DeribitTraffic(seed, instruments=instruments)
+                                       .frames(packets)):
+            if number % 256 == 0:
+                progress(number)
+            yield frame
+
+    return write_pcap(path, told())

@@ -153,8 +153,8 @@ class FakeMachine:
         self._record(ORDER, decision.instrument_id, timestamp=decision.timestamp_ms,
                      price=int(float_to_key(decision.price)), client_id=self.sent,
                      quantity=decision.quantity, stamp=field_word & 0xFFFF,
-                     decided=(field_word + 6) & 0xFFFF, frame_end=self.end & 0xFFFF,
-                     released=(origin + 5) & 0xFFFF, preamble=preamble & 0xFFFF,
+                     decided=(field_word + 5) & 0xFFFF, frame_end=self.end & 0xFFFF,
+                     released=(origin + 6) & 0xFFFF, preamble=preamble & 0xFFFF,
                      side=0 if decision.side == "buy" else 1, reason=Reason.PASSED)
 
     def _record(self, kind, instrument_id, **fields):
