@@ -99,12 +99,15 @@ class RiskGate(wiring.Component):
             "o_count": Out(len(Reason)),
         })
         self.rows = RowPrefetch(RiskLimits, instruments)
+        self.new_budget, self.cancel_budget = TokenBucket(), TokenBucket()
+        # Instruments that were disarmed since their limits were written; after reset, all.
+        self.disarmed = Signal(instruments, init=-1)
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.rows = rows = self.rows
-        m.submodules.new_budget = new_budget = TokenBucket()
-        m.submodules.cancel_budget = cancel_budget = TokenBucket()
+        m.submodules.new_budget = new_budget = self.new_budget
+        m.submodules.cancel_budget = cancel_budget = self.cancel_budget
         connect(m, flipped(self.i_write), rows.i_write)
         strategy, host = self.i_strategy.payload, self.i_host.payload
 
@@ -124,8 +127,7 @@ class RiskGate(wiring.Component):
                                           | (rows.o_index != wanted[:len(rows.o_index)]))
         m.d.sync += fetched.eq(1)
 
-        # Instruments that were disarmed since their limits were written.
-        disarmed = Signal(self.instruments)
+        disarmed = self.disarmed
         for n in range(self.instruments):
             with m.If(rows.i_write.valid & (rows.i_write.payload.index == n)):
                 m.d.sync += disarmed[n].eq(0)
@@ -142,6 +144,7 @@ class RiskGate(wiring.Component):
             return flag | ~row.enabled
 
         # The strategy's turn, as soon as the row is there.
+        known_host = host.instrument < self.instruments
         known_strategy = strategy.instrument < self.instruments
         m.d.comb += self.i_strategy.ready.eq(
             ~known_strategy | (rows.o_ready & (rows.o_index == strategy.instrument)))
@@ -167,8 +170,10 @@ class RiskGate(wiring.Component):
             with m.State("COMPARE"):
                 m.next = "DECIDE"
             with m.State("DECIDE"):
-                m.d.comb += host_turn.eq(~self.i_strategy.valid & ~self.i_void.valid)
-                with m.If(host_turn):
+                own_row = rows.o_slow_ready & (rows.o_slow_index == host.instrument)
+                m.d.comb += host_turn.eq(self.i_host.valid & (own_row | ~known_host)
+                                         & ~self.i_strategy.valid & ~self.i_void.valid)
+                with m.If(host_turn | ~self.i_host.valid | ~(own_row | ~known_host)):
                     m.next = "IDLE"
 
         intent = OrderIntent(Mux(host_turn, host, strategy))

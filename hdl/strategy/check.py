@@ -3,19 +3,18 @@
 import random
 
 from amaranth.sim import Simulator
-
 from tickwire.hdl.feed.event import FeedEventKind
 
-from .model import ASK, BID, Intent, Message, Quote, Touch, Verdict, Write
+from .model import ASK, BID, Intent, Message, Quote, Touch, Verdict
 
-__all__ = ["ModelMismatch", "check_against_model", "run_gateware"]
+__all__ = ["ModelMismatchError", "check_against_model", "run_gateware"]
 
 _NOTICE = 2         # cycles from INSTRUMENT event to notice
 _DECISION = 3       # least cycles from a notice to a decision
 _SETTLES = 24       # cycles after which a late event or a written row has had its effect
 
 
-class ModelMismatch(AssertionError):
+class ModelMismatchError(AssertionError):
     """Gateware and model disagree; the text says at which event."""
 
 
@@ -46,7 +45,7 @@ def check_against_model(strategy, events, *, model=None, cut_through=False, seed
 
     Raises
     ------
-    ModelMismatch
+    ModelMismatchError
         At the first event at which they differ, or if an intent comes at another time than one
         cycle after an event that is not committed.
     """
@@ -56,7 +55,7 @@ def check_against_model(strategy, events, *, model=None, cut_through=False, seed
     found = run_gateware(strategy, events, cut_through=cut_through, seed=seed)
     for number, (event, want, have) in enumerate(zip(events, wanted, found, strict=True)):
         if want != have:
-            raise ModelMismatch(f"Event {number}, {event}: the model says {want}, "
+            raise ModelMismatchError(f"Event {number}, {event}: the model says {want}, "
                                 f"the gateware says {have}")
     return [intent for intent in wanted if intent is not None]
 
@@ -66,7 +65,7 @@ def run_gateware(strategy, events, *, cut_through=False, seed=0):
 
     Raises
     ------
-    ModelMismatch
+    ModelMismatchError
         If there is an intent that no event can have brought.
     """
     schedule, cycles = _lay_out(events, random.Random(seed) if seed else None, cut_through)
@@ -98,7 +97,7 @@ def run_gateware(strategy, events, *, cut_through=False, seed=0):
             if valid:
                 number = last if committed else early
                 if number is None or found[number] is not None:
-                    raise ModelMismatch(f"Cycle {cycle}: an intent that no event has brought")
+                    raise ModelMismatchError(f"Cycle {cycle}: an intent that no event has brought")
                 found[number] = Intent(intent.instrument, intent.side.value, intent.price,
                                        intent.quantity, intent.trigger, intent.timestamp,
                                        bool(committed))

@@ -37,7 +37,7 @@ class LaunchGate(wiring.Component):
         Verdict on the frame to which all intents belong that came since the last one.
     cut_through : In(1)
         Launch policy, taken with each intent. An intent that finds others waiting waits behind
-        them, but no longer for the verdict.
+        them, not for the verdict; but a bad one that comes meanwhile voids it.
     now : In(16)
         Cycle counter.
     o : Out(stream.Signature(OrderIntent))
@@ -75,7 +75,13 @@ class LaunchGate(wiring.Component):
         })
         self.entry = data.StructLayout({"intent": OrderIntent, "decided": 16})
         # The first that waits stands in a register: it is compared in the cycle of its release.
+        self.head = Signal(self.entry, reset_less=True)
         self.memory = Memory(shape=self.entry, depth=depth, init=[])
+        self.read_at, self.write_at = Signal(range(depth)), Signal(range(depth))
+        # Bit n of each speaks of the intent that waits at place n: it is there; its frame was good
+        # or does not matter; its frame was bad; it need not wait for the verdict.
+        self.used, self.good, self.bad, self.free = (
+            Signal(depth, name=name) for name in ("used", "good", "bad", "free"))
 
     def elaborate(self, platform):
         m = Module()
@@ -88,28 +94,27 @@ class LaunchGate(wiring.Component):
         watch_full = Signal()
         passes_unproven = (self.cut_through & ~self.i_committed & ~self.i_verdict.valid
                            & ~watch_full)
-        i_good = self.i_committed | verdict_good | passes_unproven
+        i_good = self.i_committed | verdict_good
+        i_goes = i_good | passes_unproven
         i_bad = ~self.i_committed & verdict_bad
 
-        # Bit n of each vector speaks of the intent that waits at place n.
-        used, good, bad = Signal(self.depth), Signal(self.depth), Signal(self.depth)
-        head = Signal(self.entry, reset_less=True)
+        head, used, good, bad, free = self.head, self.used, self.good, self.bad, self.free
         empty, full = ~used[0], used[-1]
-        head_good = good[0] | (~bad[0] & verdict_good)
         head_bad = bad[0] | (~good[0] & verdict_bad)
+        head_goes = ~head_bad & (good[0] | free[0] | verdict_good)
 
         pop, push, no_room = Signal(), Signal(), Signal()
         m.d.comb += [
-            self.o.valid.eq(Mux(empty, self.i.valid & i_good, head_good)),
+            self.o.valid.eq(Mux(empty, self.i.valid & i_goes, head_goes)),
             self.o.payload.eq(Mux(empty, self.i.payload, head.intent)),
             self.o_decided.eq(Mux(empty, self.now, head.decided)),
             self.o_released.eq(self.now),
             self.o_next.valid.eq(~empty),
             self.o_next.payload.eq(head.intent.instrument),
             self.o_room.eq(~full & ~(used[-2] & self.i.valid)),
-            pop.eq(~empty & (head_bad | (head_good & self.o.ready))),
+            pop.eq(~empty & (head_bad | (head_goes & self.o.ready))),
             no_room.eq(self.i.valid & full & ~pop),
-            push.eq(self.i.valid & ~no_room & ~(empty & (i_bad | (i_good & self.o.ready)))),
+            push.eq(self.i.valid & ~no_room & ~(empty & (i_bad | (i_goes & self.o.ready)))),
         ]
 
         # A refused intent blocks nothing: without a pop, nothing is handed over in this cycle.
@@ -133,23 +138,23 @@ class LaunchGate(wiring.Component):
         for vector, judged, entering in (
                 (used, used, 1),
                 (good, good | Mux(verdict_good, used & ~bad, 0), i_good),
-                (bad, bad | Mux(verdict_bad, used & ~good, 0), i_bad)):
+                (bad, bad | Mux(verdict_bad, used & ~good, 0), i_bad),
+                (free, free, passes_unproven)):
             m.d.sync += vector.eq(Mux(pop, judged[1:], judged) | Mux(entering, place, 0))
 
         store = Signal()
-        write_at, read_at = Signal(range(self.depth)), Signal(range(self.depth))
         m.d.comb += [
             store.eq(push & used[0] & ~(pop & ~used[1])),
             write.en.eq(store),
-            write.addr.eq(write_at),
+            write.addr.eq(self.write_at),
             write.data.intent.eq(self.i.payload),
             write.data.decided.eq(self.now),
-            read.addr.eq(read_at),
+            read.addr.eq(self.read_at),
         ]
         with m.If(store):
-            m.d.sync += write_at.eq(write_at + 1)
+            m.d.sync += self.write_at.eq(self.write_at + 1)
         with m.If(pop & used[1]):
-            m.d.sync += [head.eq(read.data), read_at.eq(read_at + 1)]
+            m.d.sync += [head.eq(read.data), self.read_at.eq(self.read_at + 1)]
         with m.Elif(push & ~store):
             m.d.sync += [head.intent.eq(self.i.payload), head.decided.eq(self.now)]
 

@@ -15,7 +15,7 @@ class Model:
 
     def __init__(self, depth):
         self.depth = depth
-        self.waiting = deque()      # [instrument, cycle, good / bad / None]
+        self.waiting = deque()      # [instrument, cycle, good / bad / None, waits for a verdict]
         self.watched = []           # instruments that passed unproven
         self.condemned = []
 
@@ -28,9 +28,10 @@ class Model:
                 entry[2] = verdict
         passed = void = None
         room = len(self.waiting) < self.depth
-        if self.waiting and (self.waiting[0][2] is False or (self.waiting[0][2] and ready)):
-            instrument, decided, good = self.waiting.popleft()
-            if good:
+        if self.waiting and (self.waiting[0][2] is False or (
+                ready and (self.waiting[0][2] or not self.waiting[0][3]))):
+            instrument, decided, good, _ = self.waiting.popleft()
+            if good is not False:
                 passed = (instrument, decided)
             else:
                 void = (instrument, decided, Reason.BAD_FRAME)
@@ -44,7 +45,7 @@ class Model:
             self.watched = []
         if intent is not None:
             unproven = cut_through and not committed and verdict is None and not watch_full
-            good = True if committed or unproven else verdict
+            good = True if committed else verdict
             if not room:
                 void = (intent, now, Reason.RATE)
             else:
@@ -52,10 +53,10 @@ class Model:
                     self.watched.append(intent)
                 if first and good is False:
                     void = (intent, now, Reason.BAD_FRAME)
-                elif first and good and ready:
+                elif first and (good or unproven) and ready:
                     passed = (intent, now)
                 else:
-                    self.waiting.append([intent, now, good])
+                    self.waiting.append([intent, now, good, not unproven])
         return passed, void, disarm
 
 

@@ -7,7 +7,7 @@ import pytest
 from amaranth.sim import Simulator
 from threshold_events import random_events, row
 from tickwire.hdl.feed.event import FeedEventKind
-from tickwire.hdl.strategy.check import ModelMismatch, check_against_model
+from tickwire.hdl.strategy.check import ModelMismatchError, check_against_model
 from tickwire.hdl.strategy.model import ASK, BID, Message, Quote, Touch, Verdict, Write, price_key
 from tickwire.hdl.strategy.threshold import ThresholdStrategy
 from tickwire.hdl.strategy.threshold_model import BOOK, TICKER, ThresholdModel
@@ -147,7 +147,7 @@ def test_a_late_touch_of_another_instrument_is_judged_by_its_own_row():
 
 def test_the_check_finds_a_difference():
     wrong = ThresholdModel(hearsay=0)
-    with pytest.raises(ModelMismatch, match="the model says None, the gateware says Intent"):
+    with pytest.raises(ModelMismatchError, match="the model says None, the gateware says Intent"):
         check_against_model(ThresholdStrategy(instruments=8),
                             (Write(3, row()), *frame(*update(3, 50, ask=CHEAP))), model=wrong)
 
