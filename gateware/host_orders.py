@@ -16,7 +16,9 @@ class HostOrders(wiring.Component):
     A post that comes before the last one has its result is dropped and counted; the number that the
     host gave to its post tells it so, as the result never shows that number.
 
-    Latency: ``i_post`` → ``o`` 1 cycle; outcome → result 1 cycle.
+    A new order is handed over once the state of its instrument's book is known, a cancel at once.
+
+    Latency: ``i_post`` → ``o`` 1 cycle, if ``i_known``; outcome → result 1 cycle.
 
     Members
     -------
@@ -27,6 +29,8 @@ class HostOrders(wiring.Component):
     now : In(16)
         Cycle counter; the post's is the order's trigger.
     o : Out(stream.Signature(OrderIntent))
+    o_watch : Out(1), i_known : In(1)
+        Watch the book of the instrument in ``o``; whether it may be traded on is known.
     i_refused, i_outcome : In(strobe(OrderOutcome))
         From the risk gate and the encoder; those of the strategy's orders are passed over.
     i_venue_sequence : In(64)
@@ -50,6 +54,8 @@ class HostOrders(wiring.Component):
             "client_id": In(64),
             "now": In(16),
             "o": Out(stream.Signature(OrderIntent)),
+            "o_watch": Out(1),
+            "i_known": In(1),
             "i_refused": In(strobe(OrderOutcome)),
             "i_outcome": In(strobe(OrderOutcome)),
             "i_venue_sequence": In(64),
@@ -64,17 +70,23 @@ class HostOrders(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         intent = self.o.payload
-        pending = Signal()
+        pending, waiting, offered = Signal(), Signal(), Signal()
         venue_sequence = Signal(64)
+        m.d.comb += [
+            self.o_watch.eq(waiting & (intent.action == Action.NEW)),
+            # Once offered it stays so: the gate has begun to look at it.
+            self.o.valid.eq(waiting & (self.i_known | offered | (intent.action == Action.CANCEL))),
+        ]
+        m.d.sync += offered.eq(self.o.valid & ~self.o.ready)
 
         with m.If(self.o.valid & self.o.ready):
             # The frame begins in the next cycle, with the session's numbers of that cycle.
-            m.d.sync += [self.o.valid.eq(0), venue_sequence.eq(self.i_venue_sequence)]
+            m.d.sync += [waiting.eq(0), venue_sequence.eq(self.i_venue_sequence)]
         with m.If(self.i_post.valid & pending):
             m.d.comb += self.o_count_lost.eq(1)
         with m.Elif(self.i_post.valid):
             m.d.sync += [
-                pending.eq(1), self.o.valid.eq(1), self.o_done.eq(0),
+                pending.eq(1), waiting.eq(1), self.o_done.eq(0),
                 self.o_number.eq(self.i_post.payload),
                 intent.action.eq(self.action), intent.source.eq(Source.HOST),
                 intent.instrument.eq(self.instrument), intent.side.eq(self.side),

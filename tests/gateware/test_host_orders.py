@@ -48,6 +48,13 @@ async def outcome(ctx, source, **fields):
 def test_an_order_waits_for_the_gate_and_gets_its_result():
     async def body(ctx, dut):
         await post(ctx, dut, 7)
+        for _ in range(3):
+            assert ctx.get(dut.o_watch)
+            assert not ctx.get(dut.o.valid)
+            await ctx.tick()
+        ctx.set(dut.i_known, 1)
+        await ctx.tick()
+        ctx.set(dut.i_known, 0)     # the book may change its mind, the offer stays
         for _ in range(5):
             assert ctx.get(dut.o.valid)
             intent = ctx.get(dut.o.payload)
@@ -71,6 +78,17 @@ def test_an_order_waits_for_the_gate_and_gets_its_result():
         await ctx.tick()
         await outcome(ctx, dut.i_refused, reason=Reason.RATE)
         assert (ctx.get(dut.o_number), ctx.get(dut.o_reason)) == (8, Reason.RATE)
+
+    assert simulate(body) == 0
+
+
+def test_a_cancel_does_not_wait_for_the_book():
+    async def body(ctx, dut):
+        await post(ctx, dut, 1, action=Action.CANCEL, client_id=33)
+        assert ctx.get(dut.o.valid)
+        assert not ctx.get(dut.o_watch)
+        assert ctx.get(dut.o.payload.client_id) == 33
+        await ctx.tick()
 
     assert simulate(body) == 0
 
