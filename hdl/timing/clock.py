@@ -42,6 +42,8 @@ class NanosecondClock(wiring.Component):
     -------
     i_increment : 40 bits
         Length of a cycle in units of 2**-32 ns, see :func:`increment_per_cycle`.
+    i_skip : 64 bits
+        Cycles to count beside this one: a simulation leaves out idle time so. 0 on a board.
     i_set : strobe of 64 bits
         New time in ns (Starbase: since the Unix epoch).
     i_offset : strobe of 64 bits
@@ -51,6 +53,7 @@ class NanosecondClock(wiring.Component):
     """
 
     i_increment: In(INCREMENT_BITS)
+    i_skip: In(64)
     i_set: In(strobe(64))
     i_offset: In(strobe(64))
     o: Out(64)
@@ -64,7 +67,7 @@ class NanosecondClock(wiring.Component):
         increment = Signal(len(addend))
         correction = Signal(len(addend))
         m.d.comb += [
-            increment.eq(self.i_increment),
+            increment.eq(self.i_increment * (1 + self.i_skip)),
             correction[FRACTION_BITS:].eq(Mux(self.i_offset.valid, self.i_offset.payload, 0)),
         ]
         m.d.sync += [

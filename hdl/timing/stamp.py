@@ -35,6 +35,8 @@ class CycleCounter(wiring.Component):
 
     Members
     -------
+    i_skip : In, ``width`` bits
+        Cycles to count beside this one: a simulation leaves out idle time so. 0 on a board.
     o : Out, ``width`` bits
         Wraps around.
     o_gray : Out, 16 bits
@@ -50,12 +52,12 @@ class CycleCounter(wiring.Component):
         if width < STAMP_BITS:
             raise ValueError(f"CycleCounter width must be at least {STAMP_BITS} bits, the width "
                              f"of a stamp, not {width!r}")
-        super().__init__({"o": Out(width), "o_gray": Out(STAMP_BITS)})
+        super().__init__({"i_skip": In(width), "o": Out(width), "o_gray": Out(STAMP_BITS)})
 
     def elaborate(self, platform):
         m = Module()
         following = Signal(len(self.o))
-        m.d.comb += following.eq(self.o + 1)
+        m.d.comb += following.eq(self.o + 1 + self.i_skip)
         m.d.sync += [
             self.o.eq(following),
             self.o_gray.eq(gray_encode(following[:STAMP_BITS])),
