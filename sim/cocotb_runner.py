@@ -84,7 +84,7 @@ def run(component: Any, test_module: str | Path, *, name: str,
     testcase : str
         Run this one test of the module only.
     waves : bool
-        Write ``dump.vcd`` (Verilator) or ``top.fst`` (Icarus) into the test's folder.
+        Write ``dump.vcd`` into the folder of the run; Verilator only.
     timescale : (unit, precision)
         What the clocks' periods need: 6.4 ns is not a whole number of ns.
     seed : int
@@ -102,10 +102,13 @@ def run(component: Any, test_module: str | Path, *, name: str,
     CocotbError
         If a test fails, if there is none or if the simulator stops; with the end of the log.
     ValueError
-        If the simulator is unknown.
+        If the simulator is unknown, or has no waves.
     """
     if simulator not in ("verilator", "icarus"):
         raise ValueError(f"The simulator must be 'verilator' or 'icarus', not {simulator!r}.")
+    if waves and simulator != "verilator":
+        raise ValueError("Waves come from Verilator only: Icarus would write them where it was "
+                         "built.")
     root = (build_root or Path("build/cocotb")).resolve() / name
     build = _build(component, root, simulator, waves, timescale)
     module, folder = str(test_module), None

@@ -66,6 +66,8 @@ def test_icarus():
 def test_an_unknown_simulator_is_refused():
     with pytest.raises(ValueError, match="must be 'verilator' or 'icarus', not 'vcs'"):
         cocotb_runner.run(None, "none", name="none", simulator="vcs")
+    with pytest.raises(ValueError, match="Waves come from Verilator only"):
+        cocotb_runner.run(None, "none", name="none", simulator="icarus", waves=True)
 
 
 class Nested(data.Struct):
