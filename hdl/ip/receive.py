@@ -24,7 +24,7 @@ _LANES = 8
 _LENGTH_BITS = 16
 _HEADER_WORDS = 30      # of 16 bits, in the longest IPv4 header
 _SUM_WORDS = 1 << 14    # more than a jumbo frame has
-_KEY = {"port": 16, "group": 32}
+_KEY = {"group": 32, "port": 16}
 _VALUE = {"channel": 6}
 
 
@@ -58,7 +58,7 @@ class IpReceive(wiring.Component):
     ----------
     depth : int
         Rows of ``subscribe``: twice ``rows``. ``hdl/wire/placement.py`` says which row a
-        subscription goes to; its key is ``port | group << 16``.
+        subscription goes to, and how its key is made of group and port.
 
     Members
     -------
@@ -68,7 +68,7 @@ class IpReceive(wiring.Component):
     i_end : In, strobe(FrameEnd)
         Two cycles after the frame's last beat, at most one after the next frame's first.
     i_end_stamp : In, 16 bits
-    subscribe : In, table_write({valid, port 16, group 32, channel 6}, depth)
+    subscribe : In, table_write({valid, group 32, port 16, channel 6}, depth)
     o : Out, strobe(Packet(8))
         UDP payload in the lanes in which it came. Its first beat begins in lane 2 or 6.
     o_stamp : Out, 16 bits
@@ -175,7 +175,7 @@ class IpReceive(wiring.Component):
         ]
 
         # Whose datagram it is.
-        m.d.comb += table.i_key.eq(Cat(walk.o_port, fields.group))
+        m.d.comb += table.i_key.eq(Cat(fields.group, walk.o_port))
         m.d.sync += [
             self.o_match.eq(table.o_found),
             self.o_channel.eq(table.o_value.channel),

@@ -13,7 +13,8 @@ keys, 128 in 1,024 slots, about six sets in a million have none.
 from functools import reduce
 from operator import xor
 
-__all__ = ["POLYNOMIALS", "PlacementError", "remainder", "masks", "Placement"]
+__all__ = ["POLYNOMIALS", "PlacementError", "polynomials", "remainder", "masks", "Placement",
+           "subscription_key"]
 
 #: Two primitive polynomials for each number of row bits, highest power included.
 POLYNOMIALS = {
@@ -59,6 +60,11 @@ def masks(width, polynomial):
     images = [remainder(1 << bit, polynomial) for bit in range(width)]
     return [reduce(xor, (1 << bit for bit in range(width) if images[bit] >> row & 1), 0)
             for row in range(degree)]
+
+
+def subscription_key(group, port):
+    """Key of the subscription table, from IPv4 group (first byte highest) and UDP port."""
+    return group | port << 32
 
 
 class Placement:

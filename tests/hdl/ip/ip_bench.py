@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from amaranth.hdl import Cat
 from amaranth.sim import Simulator
 from tickwire.hdl.ip.receive import IpReceive
-from tickwire.hdl.wire.placement import Placement
+from tickwire.hdl.wire.placement import Placement, subscription_key
 
 COUNTS = ("not_ip", "bad_ip_header", "ip_checksum", "fragment", "not_udp", "destination",
           "udp_length", "udp_checksum", "no_subscription", "accepted")
@@ -76,11 +76,10 @@ def receive(frames, subscriptions, seed=1):
 
     async def bench(ctx):
         for group, port in subscriptions:
-            for slot, key in placement.insert(port | group << 16):
-                row_channel = subscriptions[key >> 16, key & 0xffff]
+            for slot, key in placement.insert(subscription_key(group, port)):
+                row = {"group": key & 0xffffffff, "port": key >> 32}
                 ctx.set(dut.subscribe.payload, {"index": slot, "row": {
-                    "valid": 1, "port": key & 0xffff, "group": key >> 16,
-                    "channel": row_channel}})
+                    "valid": 1, **row, "channel": subscriptions[row["group"], row["port"]]}})
                 ctx.set(dut.subscribe.valid, 1)
                 await ctx.tick()
         ctx.set(dut.subscribe.valid, 0)

@@ -1,0 +1,85 @@
+"""Which datagram of each channel is expected next."""
+
+from amaranth.hdl import Array, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+from tickwire.hdl.stream.packet import strobe
+
+__all__ = ["SequenceTable"]
+
+_BITS = 32
+
+
+class SequenceTable(wiring.Component):
+    """Expected sequence number of each channel.
+
+    Numbers are compared modulo 2³²: up to 2³¹ ahead is a gap, anything else was there before.
+    The first datagram of a channel, after reset or ``reset``, is taken as it is.
+
+    Latency: ``channel`` → answers 1 cycle, ``sequence`` → answers 0 cycles.
+
+    Parameters
+    ----------
+    channels : int
+
+    Members
+    -------
+    channel : In
+        Dense index.
+    sequence : In, 32 bits
+        Of the present datagram, which is on ``channel``.
+    accept : In, 1 bit
+        The datagram counts: the next one of the channel follows it.
+    reset : In, strobe(channel)
+        Forget what was expected on a channel. Wins over ``accept``.
+    o_repeated : Out, 1 bit
+        The number has been seen.
+    o_gap : Out, 1 bit
+        Numbers are missing before it.
+
+    Raises
+    ------
+    ValueError
+        If ``channels`` is not a power of two between 2 and 64.
+    """
+
+    def __init__(self, channels=64):
+        if not 2 <= channels <= 64 or channels & (channels - 1):
+            raise ValueError("SequenceTable channels must be a power of two between 2 and 64, "
+                             f"not {channels!r}")
+        self._channels = channels
+        super().__init__({
+            "channel": In(range(channels)),
+            "sequence": In(_BITS),
+            "accept": In(1),
+            "reset": In(strobe(range(channels))),
+            "o_repeated": Out(1),
+            "o_gap": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        m.submodules.expected = memory = Memory(shape=_BITS, depth=self._channels, init=[],
+                                                attrs={"ram_style": "distributed"})
+        writer, reader = memory.write_port(), memory.read_port(domain="comb")
+        known = Array(Signal(name=f"known_{index}") for index in range(self._channels))
+        is_known = Signal()
+        expected = Signal(_BITS, reset_less=True)
+        ahead = Signal(_BITS)
+        m.d.sync += [expected.eq(reader.data), is_known.eq(known[self.channel])]
+        m.d.comb += [
+            reader.addr.eq(self.channel),
+            writer.addr.eq(self.channel),
+            writer.data.eq(self.sequence + 1),
+            writer.en.eq(self.accept),
+            ahead.eq(self.sequence - expected),
+            self.o_repeated.eq(is_known & ahead[-1]),
+            self.o_gap.eq(is_known & (self.sequence != expected) & ~ahead[-1]),
+        ]
+        with m.If(self.accept):
+            m.d.sync += known[self.channel].eq(1)
+        with m.If(self.reset.valid):
+            m.d.sync += known[self.reset.payload].eq(0)
+        return m
