@@ -35,10 +35,11 @@ class Branch(Generic[T]):
         _, status = os.waitpid(self.pid, 0)
         if not content:
             raise BranchError(f"the forked process ended with status {status} and said nothing")
+        value: T
         good, value = pickle.loads(content)
         if not good:
-            raise BranchError(value)
-        return value  # type: ignore[no-any-return]
+            raise BranchError(str(value))
+        return value
 
 
 def branch(action: Callable[[], T]) -> Branch[T]:

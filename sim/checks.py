@@ -79,8 +79,8 @@ def compare_tickers(book: NDArray[Any], ticker: NDArray[Any], golden: Iterable[T
     said = dict(zip(zip(book["instrument"].tolist(), book["change_id"].tolist(), strict=True),
                     map(tuple, touches(book).tolist()), strict=True))
     waiting: dict[int, list[int]] = defaultdict(list)
-    for row in range(len(ticker) - 1, -1, -1):
-        waiting[int(ticker["instrument"][row])].append(row)
+    for at in range(len(ticker) - 1, -1, -1):
+        waiting[int(ticker["instrument"][at])].append(at)
     times = ticker["timestamp"].tolist()
     read = touches_of_tickers(ticker)
     for check in golden:

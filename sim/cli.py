@@ -43,7 +43,8 @@ def make_app(arguments: Sequence[str]) -> typer.Typer:
 
 
 def _load(name: str) -> Callable[..., Any]:
-    return getattr(import_module(f"tickwire.sim.commands.{name}"), name)  # type: ignore[no-any-return]
+    function: Callable[..., Any] = getattr(import_module(f"tickwire.sim.commands.{name}"), name)
+    return function
 
 
 def _stub() -> None:

@@ -111,7 +111,7 @@ def flatten(raw: NDArray[np.uint8]) -> NDArray[Any]:
                 part[field] = key_to_float(records[field])
             elif field.endswith("amount"):
                 part[field] = bits_to_float(records[field])
-            elif field in part.dtype.fields and field != "kind":
+            elif field in (part.dtype.names or ()) and field != "kind":
                 part[field] = records[field]
         if name == "BOOK":
             part["cycle"] = (records["published_high"].astype(np.uint64) << np.uint64(16)

@@ -120,8 +120,9 @@ def stages(orders: NDArray[Any], policy: str) -> list[tuple[str, tuple[int, ...]
     orders : structured array
         Order records that were sent and belong to one case.
     """
-    probes = (("frame_end", "released", "end of frame → released"),
-              ("released", "preamble", "released → order's START"))
+    probes: tuple[tuple[str, str, str], ...] = (
+        ("frame_end", "released", "end of frame → released"),
+        ("released", "preamble", "released → order's START"))
     if policy == "cut_through":
         probes = (("stamp", "decided", "deciding byte → decision"),
                   ("decided", "released", "decision → released"), probes[1])

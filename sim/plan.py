@@ -109,7 +109,7 @@ def make_plan(capture: Capture, *, subscriptions: int = 64, instruments: int = 1
                                        f"multicast datagram: {error}; is this another venue's "
                                        "capture?") from None
                 for message in datagram.messages:
-                    instrument = message.fields.get("instrumentId")
+                    instrument = int(message.fields.get("instrumentId", 0))
                     if message.template in (1000, 1010) and message.text:
                         names[instrument] = message.text[0].decode("ascii", "replace")
                     if message.template in (1001, 1003, 1004):

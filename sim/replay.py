@@ -212,8 +212,8 @@ def _levels(machine: Machine, index: int) -> Levels | None:
 
 
 def _pieces(chunk: WordChunk,
-            wanted: Mapping[int, int]) -> Iterator[tuple[int, int, int | None]]:
-    """Words begin … end - 1 of the chunk, and the packet after which the book is to be read."""
+            wanted: Mapping[int, Any]) -> Iterator[tuple[int, int, int]]:
+    """Words begin … end - 1 of the chunk, and the packet after which books are to be read."""
     begin = 0
     for row in chunk.frames:
         if int(row["packet"]) in wanted:

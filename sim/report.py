@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from typing import Any
 
 import numpy as np
 from tickwire.sim import checks, latency
@@ -159,8 +160,9 @@ def _touch(outcome: Outcome) -> str:
     origin = int(book["timestamp"].min())
     counts = np.bincount(book["instrument"], minlength=256)
     with_orders = np.bincount(sent["instrument"], minlength=256)
-    ranked = sorted(np.flatnonzero(counts), key=lambda at: (-min(1, with_orders[at]), -counts[at]))
-    data = []
+    ranked = sorted(np.flatnonzero(counts).tolist(),
+                    key=lambda at: (-min(1, int(with_orders[at])), -int(counts[at])))
+    data: list[dict[str, Any]] = []
     for index in ranked[:INSTRUMENTS]:
         rows = book[book["instrument"] == index][-POINTS:]
         rows = rows[np.argsort(rows["timestamp"], kind="stable")]
@@ -180,7 +182,7 @@ def _touch(outcome: Outcome) -> str:
                         "sell" if row["side"] else "buy"]
                        for row, price in zip(mine, key_to_float(mine["price"]).tolist(),
                                              strict=True)]})
-    options = "".join(f'<option value="{at}">{escape(one["name"])}'  # type: ignore[call-overload]
+    options = "".join(f'<option value="{at}">{escape(one["name"])}'
                       f' – {len(one["time"]):,} touches, {len(one["orders"])} orders</option>'
                       for at, one in enumerate(data))
     content = json.dumps(data, separators=(",", ":")).replace("</", "<\\/")

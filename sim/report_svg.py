@@ -31,7 +31,7 @@ def spread(values: Sequence[int]) -> str:
 
 def data_path() -> str:
     """The rooms in the order in which a packet meets them, and where the probes stand."""
-    gap, top, height = 12, 34, 54
+    gap, top, height = 12.0, 34, 54
     width = (WIDTH - gap * (len(ROOMS) - 1)) / len(ROOMS)
     parts = []
     for index, (first, second) in enumerate(ROOMS):
@@ -55,10 +55,10 @@ def data_path() -> str:
             continue                            # stands where the deciding byte does
         label = "deciding byte, end of frame" if number == 0 else text
         anchor = "start" if room == 0 else "end" if room == 11 else "middle"
-        at = 0 if room == 0 else WIDTH if room == 11 else x
+        text_x = 0.0 if room == 0 else float(WIDTH) if room == 11 else x
         parts.append(f'<path class="wire" d="M{x:.1f} {below}v16"/>'
                      f'<circle class="s1" cx="{x:.1f}" cy="{below + 18}" r="4.5"/>'
-                     f'<text class="small" x="{at:.1f}" y="{below + 40}" '
+                     f'<text class="small" x="{text_x:.1f}" y="{below + 40}" '
                      f'text-anchor="{anchor}">{escape(label)}</text>')
     half = width * 2 + gap * 1.5
     parts.append(f'<text class="soft small" x="0" y="20">receive clock</text>'

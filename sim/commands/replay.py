@@ -142,12 +142,12 @@ def _show(outcome: Outcome) -> None:
         latency.add_column(column)
     for column in ("orders", "least, cycles", "most, cycles", "most, ns"):
         latency.add_column(column, justify="right")
-    for one in outcome.measurements:
-        case = one.case()
-        latency.add_row(one.policy, one.what.removesuffix("_to_order").replace("_", " "),
-                        one.trigger, str(one.lane), "loaded" if one.loaded else "idle",
+    for each in outcome.measurements:
+        case = each.case()
+        latency.add_row(each.policy, each.what.removesuffix("_to_order").replace("_", " "),
+                        each.trigger, str(each.lane), "loaded" if each.loaded else "idle",
                         str(case["count"]), str(case["min"]), str(case["max"]),
-                        f"{max(one.cycles) * 6.4:.1f}")
+                        f"{max(each.cycles) * 6.4:.1f}")
     console.print(latency)
     run = outcome.first
     console.print(f"{run.cycles:,} cycles of {run.engine} in {run.wall_s:.1f} s "
