@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from tickwire.gateware.vocabulary import Reason
+
 __all__ = ["TickwireError", "BusError", "BoardError", "CardDiedError", "RegisterError",
-           "PriceError", "OrderRefusedError", "EventsLostError"]
+           "PriceError", "OrderRefusedError", "ArmingError", "EventsLostError"]
 
 
 class TickwireError(Exception):
@@ -32,6 +34,15 @@ class PriceError(TickwireError, ValueError):
 
 class OrderRefusedError(TickwireError):
     """The risk gate refused an order of the host's; ``reason`` says why."""
+
+    def __init__(self, what: str, reason: Reason, remedy: str) -> None:
+        super().__init__(f"{what} was refused: ORDER_RESULT.REASON is {reason.name}. Remedy: "
+                         f"{remedy}.")
+        self.reason = reason
+
+
+class ArmingError(TickwireError):
+    """The gateway did not arm, or the kill switch did not release."""
 
 
 class EventsLostError(TickwireError):

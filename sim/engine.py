@@ -98,6 +98,7 @@ class Engine:
                              f"not {event_records}")
         self._library = load_library(library)
         self.ring: NDArray[np.uint8] = np.zeros(64 * event_records, dtype=np.uint8)
+        self.fresh = True
         self._handle = self._library.tickwire_create()
         self._library.tickwire_event_ring(self._handle, _pointer(self.ring), event_records)
 
@@ -160,6 +161,7 @@ class Engine:
 
     def write32(self, offset: int, value: int) -> None:
         """One bus access. BusError if it is not acknowledged."""
+        self.fresh = False
         if self._library.tickwire_access(self._open(), 1, offset, value) < 0:
             raise BusError(f"The engine's bus did not answer a write to BAR offset {offset:#06x}: "
                            "the register bank is not clocked or not connected.")

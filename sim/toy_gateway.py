@@ -25,7 +25,7 @@ class ToyGateway(wiring.Component):
     in goes out again, two cycles later. Every START makes a BOOK record, whose ``change_id`` is
     the cycle. An order of the host's is PASSED, if armed, and its quantity is echoed as client
     id. The nonce is the cycle in which it was asked for, and never expires. A level of a book has
-    instrument, side and level as its price, its one's complement as its amount.
+    what BOOK_SELECT named it by as the upper half of its amount's and of its price's bits.
     """
 
     def __init__(self, config: GatewayConfig | None = None) -> None:
@@ -80,7 +80,6 @@ class ToyGateway(wiring.Component):
             self.o_event.valid.eq(left != 0),
             self.o_event.payload.word.eq(record[:64]),
             self.o_event.payload.first.eq(left == 8),
-            bank.i_count_event_overflow.eq(starts & ((left != 0) | ~room)),
         ]
         with m.If(left != 0):
             m.d.sync += [left.eq(left - 1), record.eq(record >> 64)]
@@ -131,8 +130,8 @@ class ToyGateway(wiring.Component):
         with m.If(bank.o_book_select.valid):
             chosen = Value.cast(bank.o_book_select.payload)
             m.d.sync += [
-                bank.i_book_price.eq(chosen),
-                bank.i_book_amount.eq(~chosen),
+                bank.i_book_price.eq(Cat(Const(0, 32), chosen, Const(1 << 7, 8))),
+                bank.i_book_amount.eq(Cat(Const(0, 32), chosen)),
                 bank.i_book_state.done.eq(1),
                 bank.i_book_state.valid.eq(bank.o_book_select.payload.level < 3),
                 bank.i_book_state.tradable.eq(1),
