@@ -57,8 +57,8 @@ class OrderTransmit(wiring.Component):
         Break off the frame that is leaving. From the cycle after its first beat was taken, or 6
         cycles after ``i``, up to ``i_done``. Never while another frame leaves.
     i_started : 1 bit
-        A START character stands on the XGMII output. It counts for this order up to the cycle
-        in which the first beat is taken, and the last one counts.
+        A START character stands on the XGMII output. The last one before the frame's end is the
+        order's, so those of other frames do no harm.
     i_done : strobe of :class:`~tickwire.hdl.mac.transmit.FrameDone`
         A frame has ended. It counts for this order after its first beat was taken.
     i_session : :class:`~tickwire.hdl.tcp.session.SessionState`
@@ -167,7 +167,7 @@ class OrderTransmit(wiring.Component):
                 *(holes[name].eq(session[name]) for name in (
                     "sequence", "acknowledgement", "window", "venue_sequence", "last_processed")),
             ]
-        with m.If(self.i_started & ~begun):
+        with m.If(self.i_started):
             m.d.sync += preamble.eq(self.now)
 
         # The venue's id of the instrument

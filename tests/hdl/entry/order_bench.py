@@ -2,7 +2,7 @@
 
 import random
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from amaranth.hdl import Module
 from amaranth.lib.wiring import connect
@@ -24,6 +24,8 @@ CONNECTION = Connection(
     source_mac="02:00:00:00:00:01", destination_mac="02:00:00:00:00:fe",
     source_ip="192.0.2.17", destination_ip="198.51.100.200",
     source_port=40001, destination_port=9443)
+# Nothing shares a byte with the other template that it need not share.
+CANCEL_CONNECTION = replace(CONNECTION, destination_mac="02:00:00:00:00:fd", schema_version=17)
 TERMS = OrderTerms(quantity_exponent=-3, self_match_prevention_id=0x1122334455667788, flags=1,
                    self_trading_mode=1)
 
@@ -208,8 +210,9 @@ class Bench:
         self.frames.append(self._frame)
         self._frame = None
 
-    async def write_tables(self, ids, connection=CONNECTION, terms=TERMS):
-        templates = (new_order_template(connection, terms), cancel_order_template(connection))
+    async def write_tables(self, ids):
+        templates = (new_order_template(CONNECTION, TERMS),
+                     cancel_order_template(CANCEL_CONNECTION))
         for number, rows in enumerate(templates):
             for beat, row in enumerate(rows):
                 self.ctx.set(self.dut.i_template.payload, {"index": 32 * number + beat,

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import pytest
 from order_bench import (
+    CANCEL_CONNECTION,
     CONNECTION,
     TERMS,
     Bench,
@@ -103,7 +104,7 @@ def test_cancel_frame_and_its_cycles():
     assert len(frame.octets) == 110
     packet, message = parse(frame.octets)
     assert message == {
-        "protocol": 0xDB, "flags": 0, "length": 56, "type": 120, "version": 16, "sequence": 1,
+        "protocol": 0xDB, "flags": 0, "length": 56, "type": 120, "version": 17, "sequence": 1,
         "last_processed": 0, "send_time": bench.time(sent["at"]), "client_id": 0x1F2E3D4C5B6A,
         "correlation": 0x1F2E3D4C5B6A, "instrument": IDS[5]}
     session = sent["session"]
@@ -166,6 +167,7 @@ def test_random_orders_over_the_sequence_wrap(seed):
         assert message["instrument"] == IDS[intent["instrument"]]
         new = intent["action"] == Action.NEW
         assert message["type"] == (100 if new else 120)
+        assert packet[Ether].dst == (CONNECTION if new else CANCEL_CONNECTION).destination_mac
         client_id = expected["client_id"] if new else intent["client_id"]
         assert message["client_id"] == message["correlation"] == client_id
         if new:

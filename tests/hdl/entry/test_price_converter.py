@@ -113,6 +113,20 @@ def test_edges():
     assert convert([math.nan, math.inf]) == [(0, False, True)] * 2
 
 
+def test_the_last_double_that_is_exact():
+    """Mantissas whose product lies as far from a multiple of 1e-9 as is allowed, and one more."""
+    factor, rng, values = 5 ** 9, random.Random(10), []
+    allowed = factor // 2
+    for shift in range(21, 53):
+        for away in (0, allowed, allowed + 1, -allowed, -allowed - 1):
+            mantissa = away * pow(factor, -1, 1 << shift) % (1 << shift)
+            mantissa |= rng.getrandbits(52) >> shift << shift | 1 << 52
+            values.append(math.ldexp(mantissa, -shift - 9))
+    exact = [exact for _, exact, _ in convert(values)]
+    assert exact == [True, True, False, True, False] * 32
+    check(values)
+
+
 def test_every_exponent():
     rng = random.Random(3)
     values = [struct.unpack("<d", struct.pack("<Q", exponent << 52 | rng.choice(
