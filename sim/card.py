@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import ctypes
-import importlib
 import mmap
 import os
 import signal
@@ -23,19 +22,12 @@ from tickwire.host.card_memory import FIELDS, HEADER_BYTES, MAGIC, Layout
 from tickwire.host.simulated import SimulatedBoard, memory_path
 from tickwire.sim.build_tools import ToolError
 from tickwire.sim.engine import load_library
-from tickwire.sim.engine_build import build_library
+from tickwire.sim.engine_build import library_of_top
 
 __all__ = ["main", "serve"]
 
 _FIELD = {name: place for place, name in enumerate(FIELDS)}
 _SLICE_NS = 100_000_000     # how often the card looks whether its owner lives
-
-
-def _component(top: str) -> Any:
-    module, separator, name = top.partition(":")
-    if not separator:
-        raise ValueError(f"--top must be module:class, not {top!r}")
-    return getattr(importlib.import_module(module), name)()
 
 
 @contextlib.contextmanager
@@ -112,9 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         layout = Layout(event_records=options.event_records, wire_words=options.wire_words)
-        component = _component(options.top)
-        core_hz = component.config.core_hz
-        library = build_library(component, progress=lambda text: print(text, flush=True))
+        library, core_hz = library_of_top(options.top,
+                                          progress=lambda text: print(text, flush=True))
     except (ToolError, ValueError, ImportError, AttributeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

