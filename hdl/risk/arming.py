@@ -69,8 +69,14 @@ class Arming(wiring.Component):
     o_count_killed: Out(1)
     o_count_host_timeout: Out(1)
 
+    def __init__(self):
+        super().__init__()
+        self.age = Signal(32)           # cycles since the request
+        self.silence = Signal(32)       # cycles since the last touch
+
     def elaborate(self, platform):
         m = Module()
+        age, silence = self.age, self.silence
         kill_pin = Signal()
         m.submodules += FFSynchronizer(self.i_kill_pin, kill_pin)
 
@@ -78,7 +84,6 @@ class Arming(wiring.Component):
         noise = Signal(32, init=0x1D87_2B41)
         m.d.sync += noise.eq(Cat(noise[31] ^ noise[21] ^ noise[1] ^ noise[0], noise[:31]))
 
-        age = Signal(32)
         asked = (self.o_nonce != 0) & (age <= self.i_lifetime)
 
         def right(answer):
@@ -100,7 +105,6 @@ class Arming(wiring.Component):
         with m.Else():
             m.d.sync += age.eq(age + 1)
 
-        silence = Signal(32)
         lost = Signal()
         m.d.comb += lost.eq(self.o_armed & (self.i_period != 0) & (silence >= self.i_period)
                             & ~self.i_touch)

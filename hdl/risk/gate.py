@@ -173,7 +173,7 @@ class RiskGate(wiring.Component):
                 own_row = rows.o_slow_ready & (rows.o_slow_index == host.instrument)
                 m.d.comb += host_turn.eq(self.i_host.valid & (own_row | ~known_host)
                                          & ~self.i_strategy.valid & ~self.i_void.valid)
-                with m.If(host_turn | ~self.i_host.valid | ~(own_row | ~known_host)):
+                with m.If(host_turn | ~self.i_host.valid | (known_host & ~own_row)):
                     m.next = "IDLE"
 
         intent = OrderIntent(Mux(host_turn, host, strategy))
@@ -210,9 +210,8 @@ class RiskGate(wiring.Component):
                 order.released.eq(void.released),
             ]
         with m.Else():
-            m.d.sync += [failed[reason.value].eq(condition) for reason, condition in fails]
             m.d.sync += [
-                failed[Reason.BAD_FRAME.value].eq(0),
+                failed.eq(Cat(dict(fails).get(reason, Const(0, 1)) for reason in Reason)),
                 order.intent.eq(intent),
                 order.intent.source.eq(Mux(host_turn, Source.HOST, Source.STRATEGY)),
                 order.decided.eq(Mux(host_turn, self.now, self.i_decided)),

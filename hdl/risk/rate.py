@@ -46,10 +46,14 @@ class TokenBucket(wiring.Component):
     o_more: Out(1)
     o_tokens: Out(16)
 
+    def __init__(self):
+        super().__init__()
+        self.limit = Signal(RateLimit)
+        self.elapsed = Signal(32)       # cycles of the period, this one included
+
     def elaborate(self, platform):
         m = Module()
-        limit = Signal(RateLimit)
-        elapsed = Signal(32)
+        limit, elapsed = self.limit, self.elapsed
         comes = Signal()
         full = Signal()
         m.d.comb += [

@@ -1,0 +1,352 @@
+"""What a strategy's or host's order owes before it leaves, stated apart from the gateware.
+
+Everything is remembered a cycle in registers of this harness; the gateware's own registers are
+named only in invariants, which help the induction and weaken nothing.
+"""
+
+from amaranth.hdl import Assert, Assume, Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+from tickwire.hdl.entry.intent import Action, OrderIntent, Reason, Source
+from tickwire.hdl.risk.arming import Arming
+from tickwire.hdl.risk.checks import RiskLimits
+from tickwire.hdl.risk.gate import RiskGate
+from tickwire.hdl.risk.rate import RateLimit, TokenBucket
+from tickwire.hdl.strategy.launch import LaunchGate
+
+FLAGS = ("armed", "killed", "host_timeout", "log_full", "session_ok", "window_ok", "tx_busy")
+
+
+def through(m, outer, inner):
+    """Connect every port of a component with the same port of the one around it."""
+    for name, member in inner.signature.members.items():
+        if name not in outer.signature.members:
+            continue
+        mine, its = getattr(outer, name), getattr(inner, name)
+        if member.is_port:
+            m.d.comb += its.eq(mine) if member.flow is In else mine.eq(its)
+        else:
+            for one, other in zip(mine, its, strict=True) if member.dimensions else ((mine, its),):
+                wiring.connect(m, wiring.flipped(one), other)
+
+
+class OrdersWaitForTheirFrame(wiring.Component):
+    """The launch gate under one launch policy, with free inputs.
+
+    Parameters
+    ----------
+    cut_through : bool
+        The launch policy.
+    """
+
+    def __init__(self, *, cut_through):
+        self.cut_through = cut_through
+        self.launch = LaunchGate(depth=2)
+        super().__init__({name: member for name, member in self.launch.signature.members.items()
+                          if name != "cut_through"})
+
+    def elaborate(self, platform):
+        # One intent is marked; it is handed over or void once, and never after a bad frame.
+        m = Module()
+        m.submodules.launch = launch = self.launch
+        through(m, self, launch)
+        m.d.comb += launch.cut_through.eq(self.cut_through)
+
+        marked = self.i.valid & self.i.payload.client_id[0]
+        seen, done, judged, good, committed = (Signal(name=name) for name in (
+            "seen", "done", "judged", "good", "committed"))
+        m.d.comb += Assume(~(marked & seen))
+        here = seen | marked
+        here_committed = committed | (marked & self.i_committed)
+        judged_now = judged | (here & self.i_verdict.valid)
+        good_now = Mux(judged, good, self.i_verdict.payload.good)
+        with m.If(marked):
+            m.d.sync += [seen.eq(1), committed.eq(self.i_committed)]
+        m.d.sync += [judged.eq(judged_now), good.eq(judged_now & good_now)]
+
+        handed = launch.o.valid & launch.o.ready & launch.o.payload.client_id[0]
+        void = launch.o_void.valid & launch.o_void.payload.intent.client_id[0]
+        with m.If(handed | void):
+            m.d.sync += done.eq(1)
+        with m.If(handed):
+            m.d.comb += Assert(here & ~done & ~void)
+            if self.cut_through:
+                m.d.comb += Assert(here_committed | ~judged_now | good_now)
+            else:
+                m.d.comb += Assert(here_committed | (judged_now & good_now))
+        with m.If(void):
+            m.d.comb += Assert(here & ~done)
+            with m.If(launch.o_void.payload.reason == Reason.BAD_FRAME):
+                m.d.comb += Assert(judged_now & ~good_now & ~here_committed)
+            with m.Else():
+                m.d.comb += Assert((launch.o_void.payload.reason == Reason.RATE) & marked)
+        with m.If(launch.o_void.valid):
+            m.d.comb += Assert(~(launch.o.valid & launch.o.ready))
+
+        # Invariant: what was seen and is not done waits in the queue, once, with its verdict.
+        rows = [launch.memory.read_port(domain="comb") for _ in range(2)]
+        for n, row in enumerate(rows):
+            m.d.comb += row.addr.eq(n)
+        second = Mux(launch.read_at[0], rows[1].data.intent.client_id[0],
+                     rows[0].data.intent.client_id[0])
+        places = (launch.head.intent.client_id[0], second)
+        m.d.comb += [
+            Assert(launch.used[0] | ~launch.used[1]),
+            Assert(launch.write_at == launch.read_at ^ launch.used[1]),
+            Assert(((places[0] & launch.used[0]) + (places[1] & launch.used[1]))
+                   == (seen & ~done)),
+            Assert(seen | (~done & ~committed & ~judged)),
+            Assert(judged | ~good),
+        ]
+        for n in range(2):
+            m.d.comb += Assert(launch.used[n]
+                               | ~(launch.good[n] | launch.bad[n] | launch.free[n]))
+            with m.If(launch.used[n] & places[n]):
+                m.d.comb += [
+                    Assert(launch.good[n] == (committed | (judged & good))),
+                    Assert(launch.bad[n] == (~committed & judged & ~good)),
+                    Assert(~launch.free[n] | self.cut_through),
+                ]
+        return m
+
+
+class OrdersArePermitted(wiring.Component):
+    """The risk gate, with free inputs but for what the launch gate is proved to do."""
+
+    def __init__(self):
+        self.gate = RiskGate(instruments=2)
+        super().__init__(self.gate.signature)
+
+    def elaborate(self, platform):
+        # Each intent taken gives one outcome; an order has passed every check of its own.
+        m = Module()
+        m.submodules.gate = gate = self.gate
+        through(m, self, gate)
+        host = self.i_host
+        strategy_taken = gate.i_strategy.valid & gate.i_strategy.ready
+        host_taken = host.valid & host.ready
+
+        # The host keeps what it offers.
+        offered, waits = Signal(OrderIntent), Signal()
+        m.d.sync += [offered.eq(host.payload), waits.eq(host.valid & ~host.ready)]
+        with m.If(waits):
+            m.d.comb += Assume(host.valid & (host.payload.as_value() == offered.as_value()))
+
+        # The tables as they were written, and as they stood 1, 2 and 3 cycles ago.
+        table = [Signal(RiskLimits, reset_less=True, name=f"table_{n}") for n in range(2)]
+        restricted = Signal(2, init=-1)
+        for n in range(2):
+            with m.If(self.i_write.valid & (self.i_write.payload.index == n)):
+                m.d.sync += [table[n].eq(self.i_write.payload.row), restricted[n].eq(0)]
+            for port in self.i_disarm:
+                with m.If(port.valid & (port.payload == n)):
+                    m.d.sync += restricted[n].eq(1)
+        older = [Signal(RiskLimits, reset_less=True, name=f"older_{n}") for n in range(2)]
+        oldest = [Signal(RiskLimits, reset_less=True, name=f"oldest_{n}") for n in range(2)]
+        restricted_then, disarmed_then = Signal(2, init=-1), Signal(2)
+        for n in range(2):
+            m.d.sync += [older[n].eq(table[n]), oldest[n].eq(older[n])]
+            m.d.sync += disarmed_then[n].eq(
+                sum(port.valid & (port.payload == n) for port in self.i_disarm) != 0)
+        m.d.sync += restricted_then.eq(restricted)
+
+        def of(index, rows):
+            return RiskLimits(Mux(index, rows[1], rows[0]))
+
+        # The decision, remembered for the cycle in which its outcome is out.
+        wanted = OrderIntent(Mux(host_taken, host.payload, gate.i_strategy.payload))
+        index = wanted.instrument[0]
+        limits = of(index, older)
+        sizes = RiskLimits(Mux(host_taken, of(index, oldest), of(index, older)))
+        new = wanted.action == Action.NEW
+        tokens = Mux(new, gate.new_budget.o_tokens, gate.cancel_budget.o_tokens)
+        leaving = self.o.valid & (self.o.payload.intent.action == wanted.action)
+        wrong = {
+            Reason.NOT_ARMED: new & ~self.armed & ~self.host_timeout,
+            Reason.KILLED: new & self.killed,
+            Reason.HOST_TIMEOUT: new & self.host_timeout,
+            Reason.LOG_FULL: self.log_full,
+            Reason.NO_SESSION: ~self.session_ok,
+            Reason.RESTRICTED: new & (wanted.instrument < 2) & (
+                ~limits.enabled | restricted_then.bit_select(index, 1)
+                | disarmed_then.bit_select(index, 1)),
+            Reason.STALE_BOOK: new & host_taken & ~self.i_tradable,
+            Reason.MALFORMED: (wanted.instrument > 1) | (new & (wanted.quantity == 0)),
+            Reason.SIZE: new & ~((sizes.minimum_quantity <= wanted.quantity)
+                                 & (wanted.quantity <= sizes.maximum_quantity)),
+            Reason.PRICE_BAND: new & ~((sizes.lowest_price <= wanted.price)
+                                       & (wanted.price <= sizes.highest_price)),
+            Reason.RATE: tokens < 1 + leaving,
+            Reason.NO_WINDOW: ~self.window_ok,
+            Reason.TX_BUSY: self.tx_busy | self.o.valid,
+        }
+        happened, was_void, was_host = Signal(), Signal(), Signal()
+        was = Signal(OrderIntent)
+        reason, void_reason = Signal(Reason), Signal(Reason)
+        flags = {name: Signal(name=f"was_{name}") for name in FLAGS}
+        m.d.sync += [
+            happened.eq(strategy_taken | host_taken), was_host.eq(host_taken),
+            was.eq(wanted), was_void.eq(gate.i_void.valid),
+            void_reason.eq(gate.i_void.payload.reason), reason.eq(Reason.PASSED),
+            *(flag.eq(getattr(self, name)) for name, flag in flags.items()),
+        ]
+        for which in sorted(wrong, key=lambda reason: -reason.value):
+            with m.If(wrong[which]):
+                m.d.sync += reason.eq(which)
+        known = Signal()            # of an unknown instrument there are no limits to compare with
+        m.d.sync += known.eq(wanted.instrument < 2)
+
+        order, refusal = self.o.payload, self.o_refused.payload
+        m.d.comb += [
+            Assert(~(strategy_taken & host_taken)),
+            Assert(~(gate.i_void.valid & host_taken)),
+            Assume(~(gate.i_void.valid & strategy_taken)),
+            Assume((gate.i_void.payload.reason == Reason.BAD_FRAME)
+                   | (gate.i_void.payload.reason == Reason.RATE)),
+            Assert((self.o.valid + self.o_refused.valid) == (happened | was_void)),
+        ]
+        with m.If(self.o.valid):
+            m.d.comb += [
+                Assert(happened & ~was_void & (reason == Reason.PASSED)),
+                Assert(same_order(order.intent, was)),
+                Assert((order.intent.source == Source.HOST) == was_host),
+                Assert(flags["session_ok"] & flags["window_ok"]),
+                Assert(~flags["log_full"] & ~flags["tx_busy"]),
+                Assert(self.o_count == 1),
+            ]
+            with m.If(order.intent.action == Action.NEW):
+                m.d.comb += Assert(flags["armed"] & ~flags["killed"] & ~flags["host_timeout"])
+        with m.If(self.o_refused.valid):
+            m.d.comb += [
+                Assert(refusal.reason.as_value() == Mux(was_void, void_reason, reason)),
+                Assert(refusal.reason != Reason.PASSED),
+                Assert(was_void | same_order(refusal.intent, was)),
+                Assert(self.o_count == 1 << refusal.reason.as_value()),
+            ]
+        with m.If(~happened & ~was_void):
+            m.d.comb += Assert(self.o_count == 0)
+
+        # Invariants: the table's memory and the rows that were fetched from it.
+        rows = gate.rows
+        for n in range(2):
+            row = rows.memory.read_port(domain="comb")
+            m.d.comb += [row.addr.eq(n), Assert(row.data.as_value() == table[n].as_value())]
+        for ready, row, at in ((rows.o_ready, rows.o_row, rows.o_index),
+                               (rows.o_slow_ready, rows.o_slow_row, rows.o_slow_index)):
+            with m.If(ready):
+                m.d.comb += Assert(row.as_value() == of(at, older).as_value())
+        m.d.comb += Assert(gate.disarmed == restricted)
+        return m
+
+
+def same_order(one, other):
+    """All fields are equal but the source, which the gate sets."""
+    return one.as_value() & ~SOURCE == other.as_value() & ~SOURCE
+
+
+SOURCE = data.Layout.cast(OrderIntent).const({"source": Source.HOST}).as_bits()
+
+
+class ArmingIsDeliberate(wiring.Component):
+    """Arming with free inputs: only the nonce arms, a kill stays, the dead man disarms."""
+
+    def __init__(self):
+        self.arming = Arming()
+        super().__init__(self.arming.signature)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.arming = arming = self.arming
+        wiring.connect(m, wiring.flipped(self.i_arm), arming.i_arm)
+        wiring.connect(m, wiring.flipped(self.i_release), arming.i_release)
+        for name in self.signature.members:
+            if name not in ("i_arm", "i_release"):
+                mine, its = getattr(self, name), getattr(arming, name)
+                m.d.comb += its.eq(mine) if name.startswith("i_") else mine.eq(its)
+
+        # The nonce as the host knows it: made at a request, void after one answer or its lifetime.
+        age, asked = Signal(32), Signal()
+        silence = Signal(32)
+        with m.If(self.i_request):
+            m.d.sync += [asked.eq(1), age.eq(0)]
+        with m.Elif(self.i_arm.valid | self.i_release.valid):
+            m.d.sync += asked.eq(0)
+        with m.Else():
+            m.d.sync += age.eq(age + ~age.all())
+        names = ("armed", "killed", "timeout", "right", "wrong", "stop", "kill", "asleep")
+        was = {name: Signal(name=f"was_{name}") for name in names}
+        in_time = asked & (age < self.i_lifetime)
+        m.d.sync += [
+            was["armed"].eq(self.o_armed), was["killed"].eq(self.o_killed),
+            was["timeout"].eq(self.o_host_timeout),
+            was["right"].eq(self.i_arm.valid & in_time & (self.i_arm.payload == self.o_nonce)
+                            & (self.o_nonce != 0)),
+            was["wrong"].eq((self.i_arm.valid & (self.i_arm.payload != self.o_nonce))
+                            | self.i_disarm),
+            was["stop"].eq(self.i_release.valid & in_time & (self.i_release.payload == self.o_nonce)
+                           & ~self.o_armed & ~self.i_kill),
+            was["kill"].eq(self.i_kill),
+            was["asleep"].eq(self.o_armed & (self.i_period != 0) & ~self.i_touch
+                             & (silence >= self.i_period)),
+        ]
+        m.d.sync += silence.eq(Mux(self.i_touch | ~self.o_armed | (self.i_period == 0), 1,
+                                   silence + 1))
+        # Invariants: both count the same.
+        m.d.comb += Assert(silence == arming.silence)
+        with m.If(self.o_nonce != 0):
+            m.d.comb += Assert(asked & (arming.age == age + 1))
+
+        fresh = Signal(init=1)
+        m.d.sync += fresh.eq(0)
+        with m.If(fresh):
+            m.d.comb += Assert(~self.o_armed & ~self.o_killed)
+        m.d.comb += Assert(~(self.o_armed & self.o_host_timeout))
+        with m.If(self.o_armed & ~was["armed"]):
+            m.d.comb += Assert(was["right"] & ~was["killed"] & ~was["kill"])
+        with m.If(was["wrong"] | was["asleep"]):
+            m.d.comb += Assert(~self.o_armed)
+        with m.If(was["kill"]):
+            m.d.comb += Assert(self.o_killed)
+        with m.If(was["killed"] & ~self.o_killed & ~fresh):
+            m.d.comb += Assert(was["stop"] & ~self.o_armed)
+        return m
+
+
+class BudgetIsKept(wiring.Component):
+    """A token bucket gives no more than its burst, and no new token before a period is over."""
+
+    def __init__(self):
+        self.bucket = TokenBucket()
+        super().__init__(self.bucket.signature)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.bucket = bucket = self.bucket
+        wiring.connect(m, wiring.flipped(self.i_limit), bucket.i_limit)
+        m.d.comb += [bucket.i_take.eq(self.i_take & self.o_ok), self.o_ok.eq(bucket.o_ok),
+                     self.o_more.eq(bucket.o_more), self.o_tokens.eq(bucket.o_tokens)]
+        limit = Signal(RateLimit)
+        tokens, taken, limited = Signal(16), Signal(), Signal()
+        since = Signal(33)      # cycles since a token came, or since the bucket was full
+        m.d.sync += [tokens.eq(self.o_tokens), taken.eq(bucket.i_take),
+                     limited.eq(self.i_limit.valid)]
+        came = Signal()
+        m.d.comb += came.eq(~limited & ((self.o_tokens + taken) == tokens + 1))
+        with m.If(self.i_limit.valid):
+            m.d.sync += limit.eq(self.i_limit.payload)
+        m.d.comb += Assert(self.o_tokens <= limit.burst)
+        with m.If(limited):
+            m.d.comb += Assert(self.o_tokens == limit.burst)
+        with m.Else():
+            m.d.comb += Assert(((self.o_tokens + taken) == tokens) | came)
+        with m.If(came):
+            m.d.comb += Assert((limit.period != 0) & (since > limit.period))
+        counted = Mux(came | limited, 1, since)
+        m.d.sync += since.eq(Mux(self.o_tokens == limit.burst, 1, counted + 1))
+        # Invariants: the period as the bucket counts it.
+        m.d.comb += [Assert(bucket.limit.as_value() == limit.as_value()),
+                     Assert((limit.period == 0) | ((counted == bucket.elapsed)
+                                                   & (bucket.elapsed <= limit.period)))]
+        m.d.comb += [Assert(self.o_ok == (self.o_tokens != 0)),
+                     Assert(self.o_more == (self.o_tokens > 1))]
+        return m
