@@ -182,9 +182,9 @@ def _check(name: str, part: str, width: int, value: int) -> None:
 
 def _pack(name: str, fields: tuple[Field, ...], values: dict[str, int]) -> int:
     known = {part.name.lower() for part in fields}
-    for value in values:
-        if value not in known:
-            raise RegisterError(f"{name} has no field {value}; it has {', '.join(sorted(known))}")
+    for given in values:
+        if given not in known:
+            raise RegisterError(f"{name} has no field {given}; it has {', '.join(sorted(known))}")
     result, low = 0, 0
     for part in fields:
         value = int(values.get(part.name.lower(), 0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tickwire.gateware.config import GatewayConfig
@@ -166,7 +167,7 @@ class Instruments:
     def __getitem__(self, name: str) -> Instrument:
         return self._by_name[name]
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[Instrument]:
         return iter(self._by_name.values())
 
     def __len__(self) -> int:
