@@ -6,7 +6,7 @@ named only in invariants, which help the induction and weaken nothing.
 
 from amaranth.hdl import Assert, Assume, Module, Mux, Signal
 from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In
 from tickwire.hdl.entry.intent import Action, OrderIntent, Reason, Source
 from tickwire.hdl.risk.arming import Arming
 from tickwire.hdl.risk.checks import RiskLimits
@@ -17,9 +17,15 @@ from tickwire.hdl.strategy.launch import LaunchGate
 FLAGS = ("armed", "killed", "host_timeout", "log_full", "session_ok", "window_ok", "tx_busy")
 
 
-def through(m, outer, inner):
-    """Connect every port of a component with the same port of the one around it."""
+def through(m, outer, inner, deaf):
+    """Connect every port of a component with the same port of the one around it.
+
+    ``deaf`` maps names of inputs to constants which the component sees instead: a seeded bug.
+    """
     for name, member in inner.signature.members.items():
+        if name in deaf:
+            m.d.comb += getattr(inner, name).eq(deaf[name])
+            continue
         if name not in outer.signature.members:
             continue
         mine, its = getattr(outer, name), getattr(inner, name)
@@ -37,10 +43,13 @@ class OrdersWaitForTheirFrame(wiring.Component):
     ----------
     cut_through : bool
         The launch policy.
+    credulous : bool
+        A seeded bug: every verdict looks good to the gate.
     """
 
-    def __init__(self, *, cut_through):
+    def __init__(self, *, cut_through, credulous=False):
         self.cut_through = cut_through
+        self.credulous = credulous
         self.launch = LaunchGate(depth=2)
         super().__init__({name: member for name, member in self.launch.signature.members.items()
                           if name != "cut_through"})
@@ -49,8 +58,9 @@ class OrdersWaitForTheirFrame(wiring.Component):
         # One intent is marked; it is handed over or void once, and never after a bad frame.
         m = Module()
         m.submodules.launch = launch = self.launch
-        through(m, self, launch)
-        m.d.comb += launch.cut_through.eq(self.cut_through)
+        through(m, self, launch, {"cut_through": self.cut_through})
+        if self.credulous:
+            m.d.comb += launch.i_verdict.payload.good.eq(1)
 
         marked = self.i.valid & self.i.payload.client_id[0]
         seen, done, judged, good, committed = (Signal(name=name) for name in (
@@ -113,7 +123,8 @@ class OrdersWaitForTheirFrame(wiring.Component):
 class OrdersArePermitted(wiring.Component):
     """The risk gate, with free inputs but for what the launch gate is proved to do."""
 
-    def __init__(self):
+    def __init__(self, *, deaf=()):
+        self.deaf = dict(deaf)
         self.gate = RiskGate(instruments=2)
         super().__init__(self.gate.signature)
 
@@ -121,7 +132,7 @@ class OrdersArePermitted(wiring.Component):
         # Each intent taken gives one outcome; an order has passed every check of its own.
         m = Module()
         m.submodules.gate = gate = self.gate
-        through(m, self, gate)
+        through(m, self, gate, self.deaf)
         host = self.i_host
         strategy_taken = gate.i_strategy.valid & gate.i_strategy.ready
         host_taken = host.valid & host.ready
@@ -250,19 +261,15 @@ SOURCE = data.Layout.cast(OrderIntent).const({"source": Source.HOST}).as_bits()
 class ArmingIsDeliberate(wiring.Component):
     """Arming with free inputs: only the nonce arms, a kill stays, the dead man disarms."""
 
-    def __init__(self):
+    def __init__(self, *, deaf=()):
+        self.deaf = dict(deaf)
         self.arming = Arming()
         super().__init__(self.arming.signature)
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.arming = arming = self.arming
-        wiring.connect(m, wiring.flipped(self.i_arm), arming.i_arm)
-        wiring.connect(m, wiring.flipped(self.i_release), arming.i_release)
-        for name in self.signature.members:
-            if name not in ("i_arm", "i_release"):
-                mine, its = getattr(self, name), getattr(arming, name)
-                m.d.comb += its.eq(mine) if name.startswith("i_") else mine.eq(its)
+        through(m, self, arming, self.deaf)
 
         # The nonce as the host knows it: made at a request, void after one answer or its lifetime.
         age, asked = Signal(32), Signal()
