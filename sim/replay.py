@@ -78,7 +78,7 @@ class Machine(Protocol):
         ...
 
     def take_records(self) -> NDArray[np.uint8]:
-        """Event records since the last call; must take no cycles."""
+        """Event records since the last call; takes no cycles but when a ring is nearly full."""
         ...
 
     def levels(self, index: int) -> Levels | None:

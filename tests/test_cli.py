@@ -128,6 +128,7 @@ def test_replay_from_file_to_report(tmp_path, monkeypatch):
 
     module = ModuleType("tickwire.sim.machine")
     module.machine_factory = machine_factory
+    module.MachineError = ValueError
     monkeypatch.setitem(sys.modules, "tickwire.sim.machine", module)
     capture, out = tmp_path / "a.pcap", tmp_path / "out"
     call("traffic", "--packets", 600, "--out", capture)

@@ -77,10 +77,13 @@ def replay(
     decisions = decide(source.packets(), rules)
 
     # The machines are made last: a wrong file must not cost a build of the gateware.
-    from tickwire.sim.machine import machine_factory
+    from tickwire.sim.machine import MachineError, machine_factory
 
-    factory = machine_factory(engine.value, waves=out / "waves.vcd" if waves else None,
-                              progress=typer.echo)
+    try:
+        factory = machine_factory(engine.value, waves=out / "waves.vcd" if waves else None,
+                                  progress=typer.echo)
+    except MachineError as error:
+        fail("replay", error)
     passes = []
     for options in [PassOptions(policy=policy, timing=timing.value, loaded=heavy,
                                 snapshots=policy == "after_fcs" and not heavy)

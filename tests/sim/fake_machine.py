@@ -35,7 +35,7 @@ def order_frame(number, instrument, price, quantity, side):
 
 
 class FakeMachine:
-    """``break_level``: from this packet on the book has one amount wrong, once."""
+    """``break_level``: from this packet on each update gets the best bid's amount wrong."""
 
     engine = "golden"
 
@@ -136,7 +136,6 @@ class FakeMachine:
 
     def _update(self, packet, message, book):
         if self.break_level is not None and packet >= self.break_level and book.sides[BID]:
-            self.break_level = None
             book.sides[BID][max(book.sides[BID])] += 1.0
         self._record(BOOK, message.fields["instrumentId"], change_id=book.change_id,
                      timestamp=message.fields["timestampMs"], **self._touch(*book.touch()))

@@ -114,9 +114,10 @@ def test_recorded_time_gives_the_same_as_line_rate(plan, rules, decisions):
 
 
 def test_one_wrong_level_is_seen_by_tickers_and_snapshots(plan, rules, decisions):
-    result = run(plan, rules, FakeMachine(break_level=700), snapshots=True)
+    result = run(plan, rules, FakeMachine(break_level=60), snapshots=True)
     found = evaluate(plan, rules, decisions, [result])
     assert found.tickers.equal < found.tickers.checked
+    assert found.snapshots.equal < found.snapshots.checked
     assert not found.good and "Ticker" in found.tickers.faults[0]
 
 
