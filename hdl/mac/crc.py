@@ -32,7 +32,7 @@ def _columns(octets):
     return by_state, by_data
 
 
-def crc_step(state, data, octets, rows=range(32)):
+def crc_step(state, data, octets, rows=range(32), keep=None):
     """The register after the first ``octets`` bytes of ``data``.
 
     Parameters
@@ -45,6 +45,8 @@ def crc_step(state, data, octets, rows=range(32)):
         At least 0.
     rows : range
         Which bits of the register are wanted.
+    keep : sequence of Value, 1 bit
+        For each byte: 0 takes it for zero. Applied to sums, so that it may come late.
 
     Returns
     -------
@@ -55,7 +57,12 @@ def crc_step(state, data, octets, rows=range(32)):
     bits = []
     for row in rows:
         terms = [state[bit] for bit in range(32) if by_state[bit] >> row & 1]
-        terms += [data[bit] for bit in range(8 * octets) if by_data[bit] >> row & 1]
+        for octet in range(octets):
+            part = [data[bit] for bit in range(8 * octet, 8 * octet + 8) if by_data[bit] >> row & 1]
+            if keep is None:
+                terms += part
+            elif part:
+                terms.append(Cat(part).xor() & keep[octet])
         bits.append(Cat(terms).xor() if terms else Const(0, 1))
     return Cat(bits)
 

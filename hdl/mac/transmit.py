@@ -1,9 +1,13 @@
 """Packet beats become frames on the XGMII: preamble, padding, FCS and inter-packet gap."""
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 from tickwire.hdl.mac.crc import INITIAL, crc_step, state_before_zeros
+from tickwire.hdl.mac.gap import InterPacketGap
 from tickwire.hdl.phy.xgmii import (
     IDLE_WORD,
     LANES,
@@ -11,7 +15,6 @@ from tickwire.hdl.phy.xgmii import (
     SFD,
     Character,
     XgmiiWord,
-    column,
     word_const,
 )
 from tickwire.hdl.stream.packet import packet_stream, strobe
@@ -101,186 +104,168 @@ class MacTransmit(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        m.submodules.gap = gap = InterPacketGap(self._gap)
         state = Signal(_State)
-        in_beats = state == _State.BEATS
+        in_idle, in_beats = state == _State.IDLE, state == _State.BEATS
+        in_tail = state == _State.TAIL
+        shifted = Signal()          # START was in lane 4
 
-        # The beat as the wire wants it: padding is zero bytes after the source's last beat.
+        # Where the frame ends. Padding is zero bytes after the source's last beat.
         beat = self.i.payload
+        index = Signal(range(_PAD_BEAT))        # of the beat, up to the pad beat
+        at_pad, behind_pad = Signal(), Signal()
         padding = Signal()          # the source's last beat has been taken, the frame is too short
-        index = Signal(range(_PAD_BEAT + 2))    # of the beat, stops behind the pad beat
-        at_pad = index == _PAD_BEAT
-        closes = Signal()           # this beat is the last one, padding included
-        end = Signal(range(LANES + 1))
-        m.d.comb += [
-            closes.eq((beat.last | padding) & (index >= _PAD_BEAT)),
-            end.eq(Mux(~closes, LANES,
-                       Mux(at_pad & (padding | (beat.end < _PAD_END)), _PAD_END, beat.end))),
-        ]
-        octets = Signal(8 * LANES)
-        m.d.comb += octets.eq(Cat(
-            Mux(~padding & (~beat.last | (lane < beat.end)), beat.data.word_select(lane, 8), 0)
-            for lane in range(LANES)))
+        keep = [~padding & ~(beat.last & (beat.end <= lane)) for lane in range(LANES)]
+        ends = Signal(LANES + 1)    # bit n: this beat is the last one and has n bytes
+        for number in range(1, LANES + 1):
+            allowed = at_pad | behind_pad if number >= _PAD_END else behind_pad
+            here = beat.last & (beat.end == number) & ~padding & allowed
+            if number == _PAD_END:
+                here |= at_pad & (padding | beat.last & (beat.end < _PAD_END))
+            m.d.comb += ends[number].eq(here)
+        closes = at_pad & padding | (at_pad | behind_pad) & beat.last
+        ended = Signal(LANES + 1, reset_less=True)
+        m.d.sync += ended.eq(ends)
 
         # FCS. What must follow the last byte in the same word is computed for each length at once;
         # the rest comes a cycle later, out of the register that went on over zero bytes.
         crc = Signal(32, reset_less=True)
-        m.d.sync += crc.eq(Mux(state == _State.IDLE, INITIAL, crc_step(crc, octets, LANES)))
+        with m.If(in_idle):
+            m.d.sync += crc.eq(INITIAL)
+        with m.Else():
+            m.d.sync += crc.eq(crc_step(crc, beat.data, LANES, keep=keep))
 
-        ends_at = [closes & (end == number) for number in range(LANES + 1)]
-
-        def stream_byte(position):
-            """Character at ``position`` of beat, FCS, TERMINATE, idle: (data, control)."""
-            value = Mux(end > position, octets.word_select(position, 8), 0)
-            for number in range(1, LANES):
+        # Beat, FCS, TERMINATE and idle are one row of characters. A character is a list of
+        # (condition, octet), of which at most one holds, and the condition for being control.
+        def now(position):
+            """Positions 0 to 7, which hold the beat."""
+            choices = [(keep[position], beat.data.word_select(position, 8))]
+            for number in range(max(1, position - _FCS + 1), position + 1):
                 part = position - number
-                if 0 <= part < _FCS:
-                    fcs = ~crc_step(crc, octets, number, range(8 * part, 8 * part + 8))
-                    value = value | Mux(ends_at[number], fcs, 0)
-            terminates = ends_at[position - _FCS] if position > _FCS else Const(0)
-            idles = Cat(ends_at[number] for number in range(1, LANES)
-                        if number + _FCS < position).any()
-            value = value | Mux(terminates, Character.TERMINATE, 0) | Mux(idles, Character.IDLE, 0)
-            return value, terminates | idles
+                fcs = ~crc_step(crc, beat.data, number, range(8 * part, 8 * part + 8),
+                                keep if number == _PAD_END else None)
+                choices.append((ends[number], fcs))
+            if position > _FCS:
+                choices += [(ends[position - _FCS], Character.TERMINATE),
+                            (ends[:position - _FCS].any(), Character.IDLE)]
+            return choices, ends[:max(1, position - _FCS + 1)].any()
 
-        now = [stream_byte(position) for position in range(LANES)]
-
-        last_end = Signal(range(LANES + 1), reset_less=True)
-        m.d.sync += last_end.eq(end)
-
-        def late_byte(position):
-            """The same a cycle after the last beat."""
-            value = Const(0, 8)
-            control = Const(1)
-            for number in range(1, LANES + 1):
+        def late(position):
+            """Positions 8 to 12, a cycle after the last beat."""
+            choices, first = [], position - _FCS
+            for number in range(first + 1, LANES + 1):
                 part = position - number
-                here = last_end == number
-                if 0 <= part < _FCS:
-                    fcs = ~state_before_zeros(crc, LANES - number)[8 * part:8 * part + 8]
-                    value = value | Mux(here, fcs, 0)
-                    control = control & ~here
-                else:
-                    character = Character.TERMINATE if part == _FCS else Character.IDLE
-                    value = value | Mux(here, int(character), 0)
-            return value, control
+                fcs = ~state_before_zeros(crc, LANES - number)[8 * part:8 * part + 8]
+                choices.append((ended[number], fcs))
+            choices += [(ended[first], Character.TERMINATE), (ended[:first].any(), Character.IDLE)]
+            return choices, ended[:first + 1].any()
 
-        late = [late_byte(position) for position in range(LANES, LANES + _FCS + 1)]
+        def fixed(*characters):
+            return [([(Const(1), int(character))], Const(isinstance(character, Character)))
+                    for character in characters]
 
-        def assemble(characters):
-            return (Cat(value for value, _ in characters),
-                    Cat(control for _, control in characters))
+        row = [now(position) for position in range(LANES)]
+        late_row = [late(position) for position in range(LANES, LANES + _FCS + 1)]
+        half = fixed(Character.START, *[PREAMBLE] * 3)
+        rest = fixed(*[PREAMBLE] * 3, SFD)
+        idle = fixed(*[Character.IDLE] * 7)
+        terminate = fixed(Character.TERMINATE)
 
-        idle = [(Const(int(Character.IDLE), 8), Const(1, 1))]
-        terminate = [(Const(int(Character.TERMINATE), 8), Const(1, 1))]
-        now_low, now_high = assemble(now[:4]), assemble(now[4:])
-        late_low, late_high = assemble(late[:4]), assemble(late[4:] + idle * 3)
-        idle_column = assemble(idle * 4)
+        # For each lane, all that may be there. All choices are gated and ORed at the same depth.
+        lanes = [([], []) for _ in range(LANES)]
+        held = [([], []) for _ in range(4)]
 
-        # In lane 4 everything is 4 bytes late: the upper half of each beat waits in `held`.
-        shifted = Signal()
-        held = (Signal(32, reset_less=True), Signal(4, reset_less=True))
-        low, high = (Signal(32), Signal(4)), (Signal(32), Signal(4))
-        word = self.o
+        def put(gate, first, characters, target=lanes):
+            for (octets, controls), (choices, control) in zip(target[first:], characters,
+                                                              strict=False):
+                octets += [Mux(gate & condition, octet, 0) for condition, octet in choices]
+                controls.append(gate & control)
 
-        def put(target, characters):
-            return [target[0].eq(characters[0]), target[1].eq(characters[1])]
+        def merge(target, part):
+            return [reduce(or_, lane[part]) for lane in target]
+
+        # In lane 4 everything is 4 bytes late: the upper half of each beat waits a cycle.
+        put(in_idle, 0, rest, held)
+        put(in_beats, 0, row[4:], held)
+        held_octets, held_controls = Signal(32, reset_less=True), Signal(4, reset_less=True)
+        m.d.sync += [held_octets.eq(Cat(octet[:8] for octet in merge(held, 0))),
+                     held_controls.eq(Cat(merge(held, 1)))]
+        held_row = [([(Const(1), held_octets.word_select(lane, 8))], held_controls[lane])
+                    for lane in range(4)]
+
+        begins = in_idle & self.i.valid & beat.first & gap.o_ready
+        begins_low, begins_high = begins & ~gap.o_high, begins & gap.o_high
+        put(in_idle & ~begins_low, 0, idle[:4])
+        put(in_idle & ~begins, 4, idle[:4])
+        put(begins_low, 0, half + rest)
+        put(begins_high, 4, half)
+        put(in_beats & ~shifted, 0, row)
+        put((in_beats | in_tail) & shifted, 0, held_row)
+        put(in_beats & shifted, 4, row[:4])
+        put(in_tail & ~shifted, 0, late_row + idle[:3])
+        put(in_tail & shifted, 4, late_row[:4])
+        put(state == _State.TERMINATE, 0, terminate + idle)
 
         m.d.sync += [
-            word.data.eq(Cat(low[0], high[0])),
-            word.control.eq(Cat(low[1], high[1])),
-            self.o_start.eq(0),
-            self.o_done.valid.eq(0),
-            self.o_count_frames.eq(0),
+            self.o.data.eq(Cat(octet[:8] for octet in merge(lanes, 0))),
+            self.o.control.eq(Cat(merge(lanes, 1))),
+            self.o_start.eq(begins),
+            self.o_done.valid.eq(gap.i_end),
+            self.o_done.payload.aborted.eq(0),
+            self.o_count_frames.eq(gap.i_end),
             self.o_count_aborted.eq(0),
             self.o_count_underrun.eq(0),
         ]
+        # What is left of a frame that was broken off has no `first`.
+        m.d.comb += self.i.ready.eq(Mux(in_idle, ~beat.first, in_beats & ~padding))
 
-        # Gap: columns (4 characters) that must pass before START, counted from the word that is
-        # being made. 0: lane 0 may have it, 1: lane 4.
-        wait = Signal(range(self._gap // 4 + 2))
-        deficit = Signal(2)
+        def end_frame(lane):
+            m.d.comb += [gap.i_end.eq(1), gap.i_lane.eq(lane)]
+            m.d.sync += state.eq(_State.IDLE)
 
-        def end_frame(lane, *, aborted):
-            """TERMINATE is in lane ``lane`` of the word that is being made."""
-            # START comes up to 3 characters early, or if that was too much lately, late by the rest
-            # of the column: then the deficit goes down, which is what its overflow does.
-            late_start = Signal()
-            m.d.comb += late_start.eq(deficit + lane[:2] > 3)
-            m.d.sync += [
-                state.eq(_State.IDLE),
-                wait.eq(self._gap // 4 - 2 + lane[2] + late_start),
-                deficit.eq(deficit + lane[:2]),
-                self.o_done.valid.eq(1),
-                self.o_done.payload.aborted.eq(aborted),
-                self.o_count_frames.eq(not aborted),
-            ]
-
-        underrun = in_beats & ~padding & ~self.i.valid
-        m.d.comb += [
-            # What is left of a frame that was broken off has no `first`.
-            self.i.ready.eq(Mux(state == _State.IDLE, ~beat.first, in_beats & ~padding)),
-            *put(low, idle_column), *put(high, idle_column),
-        ]
+        def number(one_hot):
+            return Cat(Cat(one_hot[at] for at in range(LANES + 1) if at >> bit & 1).any()
+                       for bit in range(3))
 
         with m.Switch(state):
             with m.Case(_State.IDLE):
-                begins = self.i.valid & beat.first & (wait <= 1)
-                half = column([Character.START, *[PREAMBLE] * 3])
-                rest = column([*[PREAMBLE] * 3, SFD])
+                m.d.comb += gap.i_idle.eq(~begins)
+                m.d.sync += [shifted.eq(gap.o_high), padding.eq(0), index.eq(0), at_pad.eq(0),
+                             behind_pad.eq(0)]
                 with m.If(begins):
-                    m.d.sync += [
-                        state.eq(_State.BEATS),
-                        self.o_start.eq(1),
-                        shifted.eq(wait[0]),
-                        padding.eq(0),
-                        index.eq(0),
-                    ]
-                    with m.If(wait[0]):
-                        m.d.comb += put(high, half)
-                    with m.Else():
-                        m.d.comb += [*put(low, half), *put(high, rest)]
-                with m.Else():
-                    m.d.sync += wait.eq(Mux(wait <= 2, 0, wait - 2))
-                    with m.If(wait <= 1):
-                        m.d.sync += deficit.eq(0)       # a longer gap has made up for it
-                m.d.sync += put(held, rest)
+                    m.d.sync += state.eq(_State.BEATS)
 
             with m.Case(_State.BEATS):
-                with m.If(shifted):
-                    m.d.comb += [*put(low, held), *put(high, now_low)]
-                with m.Else():
-                    m.d.comb += [*put(low, now_low), *put(high, now_high)]
-                m.d.sync += put(held, now_high)
-                with m.If(index <= _PAD_BEAT):
-                    m.d.sync += index.eq(index + 1)
+                m.d.sync += [
+                    index.eq(index + 1),
+                    at_pad.eq((index == _PAD_BEAT - 1) & ~at_pad & ~behind_pad),
+                    behind_pad.eq(behind_pad | at_pad),
+                    padding.eq(padding | beat.last),
+                ]
                 with m.If(closes):
                     m.d.sync += state.eq(_State.TAIL)
-                    with m.If(~shifted & (end < LANES - _FCS)):
-                        end_frame((end + _FCS)[:3], aborted=False)
-                with m.Elif(beat.last):
-                    m.d.sync += padding.eq(1)
+                with m.If(~shifted & ends[:_FCS].any()):
+                    end_frame(Cat(number(ends)[:2], 1))
 
             with m.Case(_State.TAIL):
-                with m.If(shifted):
-                    m.d.comb += [*put(low, held), *put(high, late_low)]
-                    with m.If(last_end == LANES):
-                        m.d.sync += state.eq(_State.TERMINATE)
-                    with m.Else():
-                        end_frame(last_end[:3], aborted=False)
+                with m.If(shifted & ended[LANES]):
+                    m.d.sync += state.eq(_State.TERMINATE)
                 with m.Else():
-                    m.d.comb += [*put(low, late_low), *put(high, late_high)]
-                    end_frame((last_end + _FCS)[:3], aborted=False)
+                    end_frame(number(ended) ^ Mux(shifted, 0, 4))
 
             with m.Case(_State.TERMINATE):
-                m.d.comb += put(low, assemble(terminate + idle * 3))
-                end_frame(Const(0, 3), aborted=False)
+                end_frame(0)
 
-        broken_off = word_const([Character.ERROR] * 4 + [Character.TERMINATE]
-                                + [Character.IDLE] * 3)
-        with m.If((state != _State.IDLE) & (self.i_abort | underrun)):
-            m.d.sync += word.eq(broken_off)
-            end_frame(Const(4, 3), aborted=True)
+        underrun = in_beats & ~padding & ~self.i.valid
+        with m.If(~in_idle & (self.i_abort | underrun)):
             m.d.sync += [
+                self.o.eq(word_const([Character.ERROR] * 4 + [Character.TERMINATE]
+                                     + [Character.IDLE] * 3)),
+                self.o_done.payload.aborted.eq(1),
+                self.o_done.valid.eq(1),
+                self.o_count_frames.eq(0),
                 self.o_count_aborted.eq(self.i_abort),
                 self.o_count_underrun.eq(~self.i_abort),
             ]
+            end_frame(4)
         return m
