@@ -38,7 +38,7 @@ class TouchPreview(wiring.Component):
     from here always is ``tradable``, but it is hearsay until the frame's verdict.
 
     Latency: last LEVEL of a message with ``final`` → ``o`` 1 cycle. INSTRUMENT → registers usable
-    4 cycles, ``o_tradable`` 5 cycles.
+    4 cycles, ``o_tradable`` 6 cycles.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class TouchPreview(wiring.Component):
         Of the touch in the registers, from the cycle of ``o`` on.
     o_tradable : Out, 1 bit
         The book of the arriving message's instrument is whole and the frame has no gap before it;
-        from 5 cycles after INSTRUMENT until the next one. It does not know of changes that still
+        from 6 cycles after INSTRUMENT until the next one. It does not know of changes that still
         wait for the authority.
     """
 

@@ -64,7 +64,7 @@ class PriceLevelBook(wiring.Component):
         For the strategy. Before the frame's verdict it is hearsay.
     o_tradable : Out, 1 bit
         For what trades on a message itself: the book of the arriving message's instrument is whole
-        and the frame has no gap before it. From 5 cycles after INSTRUMENT until the next one.
+        and the frame has no gap before it. From 6 cycles after INSTRUMENT until the next one.
     o_book : Out, strobe(BookEvent)
         For the host: every event of the authority, in order. An event that is not ``tradable``
         shows no touch.

@@ -104,8 +104,8 @@ class Books:
         self.history = {index: {book.image()} for index, book in self.books.items()}
 
     def play(self, frame):
-        """Events of the frame: (instrument, touch, tradable, timestamp, change_id, stamp,
-        snapshot)."""
+        """Events of the frame: (instrument, touch, tradable, change_id, (timestamp, stamp),
+        snapshot). What was cut off has no time."""
         self.counts["unknown_instrument"] += sum(m.instrument < 0 for m in frame.messages)
         if not frame.good:
             if self.cut_through:
@@ -135,8 +135,8 @@ class Books:
                 said = play(book, message, adrift, frame)
                 if said is not None:
                     events.append((message.instrument, book.touch() if said else (None, None),
-                                   said, message.timestamp, message.change_id,
-                                   None if message.cut else message.stamp,
+                                   said, message.change_id,
+                                   None if message.cut else (message.timestamp, message.stamp),
                                    message.kind == SNAPSHOT))
                 self.depth = max([self.depth, *map(len, book.sides)])
                 self._remember()
