@@ -41,9 +41,12 @@ class RiskGate(wiring.Component):
     i_strategy : In(stream.Signature(OrderIntent))
         Released intents. The strategy wins over the host.
     i_decided, i_released : In(16)
-        With ``i_strategy``.
-    i_void : In(strobe(OrderOutcome))
-        Refused before it came here. Never in a cycle in which an intent is taken.
+        With ``i_strategy`` and ``i_void``.
+    i_void : In(strobe(Reason))
+        The intent at ``i_strategy.payload`` was refused before it came here. Never while
+        ``i_strategy.valid``.
+    i_any : In(1)
+        An intent comes to the launch gate or waits there: the host waits, too.
     i_host : In(stream.Signature(OrderIntent))
         The host's intents. Taken in the cycle of the decision.
     i_write : In(table_write(RiskLimits, instruments))
@@ -84,7 +87,8 @@ class RiskGate(wiring.Component):
             "i_strategy": In(stream.Signature(OrderIntent)),
             "i_decided": In(16),
             "i_released": In(16),
-            "i_void": In(strobe(OrderOutcome)),
+            "i_void": In(strobe(Reason)),
+            "i_any": In(1),
             "i_host": In(stream.Signature(OrderIntent)),
             "i_write": In(table_write(RiskLimits, instruments)),
             "i_rate": In(table_write(RateLimit, 2)),
@@ -151,7 +155,7 @@ class RiskGate(wiring.Component):
         strategy_turn = self.i_strategy.valid & self.i_strategy.ready
 
         # The host's turn, after a fetch, when nobody else wants to decide.
-        host_turn = Signal()
+        host_turn, deciding = Signal(), Signal()
         host_sizes = [Signal(name=f"host_size_{n}") for n in range(3)]
         m.d.comb += [
             self.o_query.eq(host.instrument),
@@ -170,14 +174,17 @@ class RiskGate(wiring.Component):
             with m.State("COMPARE"):
                 m.next = "DECIDE"
             with m.State("DECIDE"):
+                m.d.comb += deciding.eq(1)
                 own_row = rows.o_slow_ready & (rows.o_slow_index == host.instrument)
                 m.d.comb += host_turn.eq(self.i_host.valid & (own_row | ~known_host)
-                                         & ~self.i_strategy.valid & ~self.i_void.valid)
+                                         & ~self.i_any)
                 with m.If(host_turn | ~self.i_host.valid | (known_host & ~own_row)):
                     m.next = "IDLE"
 
-        intent = OrderIntent(Mux(host_turn, host, strategy))
-        sizes = [Mux(host_turn, of_host, of_strategy) for of_host, of_strategy in
+        # Who is asked about is known from registers alone, before it is known who has a turn.
+        from_host = deciding & ~self.i_any
+        intent = OrderIntent(Mux(from_host, host, strategy))
+        sizes = [Mux(from_host, of_host, of_strategy) for of_host, of_strategy in
                  zip(host_sizes, compared(strategy, rows.o_row), strict=True)]
         sends_new = self.o.valid & (self.o.payload.intent.action == Action.NEW)
         sends_cancel = self.o.valid & (self.o.payload.intent.action == Action.CANCEL)
@@ -187,9 +194,9 @@ class RiskGate(wiring.Component):
             intent, sizes,
             armed=self.armed, killed=self.killed, host_timeout=self.host_timeout,
             log_full=self.log_full, session_ok=self.session_ok,
-            restricted=Mux(host_turn, restricted(rows.o_slow_row, rows.o_slow_index),
+            restricted=Mux(from_host, restricted(rows.o_slow_row, rows.o_slow_index),
                            restricted(rows.o_row, rows.o_index)),
-            stale=host_turn & ~self.i_tradable,
+            stale=from_host & ~self.i_tradable,
             unknown=intent.instrument >= self.instruments,
             rate_ok=Mux(intent.action == Action.NEW, new_ok, cancel_ok),
             window_ok=self.window_ok, tx_busy=self.tx_busy | self.o.valid)
@@ -197,26 +204,17 @@ class RiskGate(wiring.Component):
         turn = strategy_turn | host_turn
 
         failed = Signal(len(Reason))
-        order, void = self.o.payload, self.i_void.payload
+        order = self.o.payload
         m.d.sync += [
             self.o.valid.eq(turn & ~fails_any),
             self.o_refused.valid.eq((turn & fails_any) | self.i_void.valid),
+            failed.eq(Mux(self.i_void.valid, Const(1) << Value.cast(self.i_void.payload),
+                          Cat(dict(fails).get(reason, Const(0, 1)) for reason in Reason))),
+            order.intent.eq(intent),
+            order.intent.source.eq(Mux(from_host, Source.HOST, Source.STRATEGY)),
+            order.decided.eq(Mux(from_host, self.now, self.i_decided)),
+            order.released.eq(Mux(from_host, self.now, self.i_released)),
         ]
-        with m.If(self.i_void.valid):
-            m.d.sync += [
-                failed.eq(Const(1) << Value.cast(void.reason)),
-                order.intent.eq(void.intent),
-                order.decided.eq(void.decided),
-                order.released.eq(void.released),
-            ]
-        with m.Else():
-            m.d.sync += [
-                failed.eq(Cat(dict(fails).get(reason, Const(0, 1)) for reason in Reason)),
-                order.intent.eq(intent),
-                order.intent.source.eq(Mux(host_turn, Source.HOST, Source.STRATEGY)),
-                order.decided.eq(Mux(host_turn, self.now, self.i_decided)),
-                order.released.eq(Mux(host_turn, self.now, self.i_released)),
-            ]
 
         # From here on only registers: which failed check has the lowest number.
         first = Signal(len(Reason))

@@ -78,7 +78,9 @@ class FiredMemory(wiring.Component):
         index = range(self.instruments)
         slots = range(self.pending)
 
-        m.submodules.memory = memory = Memory(shape=Fired, depth=self.instruments, init=[])
+        # What is written while it is read is taken from the list, or from what was cleared.
+        m.submodules.memory = memory = Memory(shape=Fired, depth=self.instruments, init=[],
+                                              attrs={"no_rw_check": 1})
         m.submodules.earliest = earliest = Memory(shape=65, depth=self.pending, init=[])
         read, write = memory.read_port(), memory.write_port()
         entry_write = earliest.write_port()

@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-from tickwire.hdl.entry.intent import OrderIntent, OrderOutcome, Reason
+from tickwire.hdl.entry.intent import OrderIntent, Reason
 from tickwire.hdl.feed.event import FrameVerdict
 from tickwire.hdl.stream.packet import strobe
 
@@ -41,15 +41,18 @@ class LaunchGate(wiring.Component):
     now : In(16)
         Cycle counter.
     o : Out(stream.Signature(OrderIntent))
-        Released. The payload stands already while the intent waits.
+        Released. The payload stands already while the intent waits; ``valid`` falls for a cycle
+        when another intent is refused for want of room.
     o_decided, o_released : Out(16), Out(16)
-        With ``o``: cycle in which the intent came, and this cycle.
+        With ``o`` and ``o_void``: cycle in which the intent came, and this cycle.
     o_next : Out(strobe(7))
         Instrument of the intent that waits first, so that its limits can be fetched.
     o_room : Out(1)
         An intent that comes in the next cycle finds room.
-    o_void : Out(strobe(OrderOutcome))
-        Refused here: BAD_FRAME, or RATE if it found no room.
+    o_any : Out(1)
+        An intent comes or waits.
+    o_void : Out(strobe(Reason))
+        The intent at ``o.payload`` is refused here: BAD_FRAME, or RATE if it found no room.
     o_disarm : Out(strobe(7))
         This instrument's order passed under ``cut_through``, and its frame was bad.
     """
@@ -70,7 +73,8 @@ class LaunchGate(wiring.Component):
             "o_released": Out(16),
             "o_next": Out(strobe(7)),
             "o_room": Out(1),
-            "o_void": Out(strobe(OrderOutcome)),
+            "o_any": Out(1),
+            "o_void": Out(strobe(Reason)),
             "o_disarm": Out(strobe(7)),
         })
         self.entry = data.StructLayout({"intent": OrderIntent, "decided": 16})
@@ -103,29 +107,23 @@ class LaunchGate(wiring.Component):
         head_bad = bad[0] | (~good[0] & verdict_bad)
         head_goes = ~head_bad & (good[0] | free[0] | verdict_good)
 
-        pop, push, no_room = Signal(), Signal(), Signal()
+        # An intent without room is refused at once, and the first one waits a cycle for that: so
+        # registers alone choose the payload.
+        pop, push = Signal(), Signal()
+        no_room = self.i.valid & full
         m.d.comb += [
-            self.o.valid.eq(Mux(empty, self.i.valid & i_goes, head_goes)),
-            self.o.payload.eq(Mux(empty, self.i.payload, head.intent)),
-            self.o_decided.eq(Mux(empty, self.now, head.decided)),
+            self.o.valid.eq(Mux(empty, self.i.valid & i_goes, head_goes & ~no_room)),
+            self.o.payload.eq(Mux(empty | no_room, self.i.payload, head.intent)),
+            self.o_decided.eq(Mux(empty | no_room, self.now, head.decided)),
             self.o_released.eq(self.now),
+            self.o_void.valid.eq(Mux(empty, self.i.valid & i_bad, head_bad | no_room)),
+            self.o_void.payload.eq(Mux(no_room, Reason.RATE, Reason.BAD_FRAME)),
             self.o_next.valid.eq(~empty),
             self.o_next.payload.eq(head.intent.instrument),
+            self.o_any.eq(self.i.valid | ~empty),
             self.o_room.eq(~full & ~(used[-2] & self.i.valid)),
-            pop.eq(~empty & (head_bad | (head_goes & self.o.ready))),
-            no_room.eq(self.i.valid & full & ~pop),
-            push.eq(self.i.valid & ~no_room & ~(empty & (i_bad | (i_goes & self.o.ready)))),
-        ]
-
-        # A refused intent blocks nothing: without a pop, nothing is handed over in this cycle.
-        void = self.o_void.payload
-        from_input = empty | no_room
-        m.d.comb += [
-            self.o_void.valid.eq(no_room | Mux(empty, self.i.valid & i_bad, head_bad)),
-            void.reason.eq(Mux(no_room, Reason.RATE, Reason.BAD_FRAME)),
-            void.intent.eq(Mux(from_input, self.i.payload, head.intent)),
-            void.decided.eq(Mux(from_input, self.now, head.decided)),
-            void.released.eq(self.now),
+            pop.eq(~empty & ~no_room & (head_bad | (head_goes & self.o.ready))),
+            push.eq(self.i.valid & ~full & ~(empty & (i_bad | (i_goes & self.o.ready)))),
         ]
 
         # What stays moves up when the first one goes, and only then the new one finds its place.

@@ -61,7 +61,8 @@ class RowPrefetch(wiring.Component):
         })
         self.row = row
         self.depth = depth
-        self.memory = Memory(shape=row, depth=depth, init=[])
+        # A row that is written while it is read is taken from the write instead.
+        self.memory = Memory(shape=row, depth=depth, init=[], attrs={"no_rw_check": 1})
 
     def elaborate(self, platform):
         m = Module()
@@ -90,7 +91,7 @@ class RowPrefetch(wiring.Component):
             m.d.sync += loading.eq(start)
             with m.If(loading):
                 m.d.sync += [row.eq(read.data), ready.eq(1)]
-            # Covers the write in the cycle of the read, too: the memory gave the old row then.
+            # Covers the write in the cycle of the read, too: what the memory gave then is nothing.
             with m.If(written & (written_index == index)):
                 m.d.sync += row.eq(written_row)
             with m.If(start):

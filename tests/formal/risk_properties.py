@@ -75,7 +75,7 @@ class OrdersWaitForTheirFrame(wiring.Component):
         m.d.sync += [judged.eq(judged_now), good.eq(judged_now & good_now)]
 
         handed = launch.o.valid & launch.o.ready & launch.o.payload.client_id[0]
-        void = launch.o_void.valid & launch.o_void.payload.intent.client_id[0]
+        void = launch.o_void.valid & launch.o.payload.client_id[0]
         with m.If(handed | void):
             m.d.sync += done.eq(1)
         with m.If(handed):
@@ -86,12 +86,16 @@ class OrdersWaitForTheirFrame(wiring.Component):
                 m.d.comb += Assert(here_committed | (judged_now & good_now))
         with m.If(void):
             m.d.comb += Assert(here & ~done)
-            with m.If(launch.o_void.payload.reason == Reason.BAD_FRAME):
+            with m.If(launch.o_void.payload == Reason.BAD_FRAME):
                 m.d.comb += Assert(judged_now & ~good_now & ~here_committed)
             with m.Else():
-                m.d.comb += Assert((launch.o_void.payload.reason == Reason.RATE) & marked)
+                m.d.comb += Assert((launch.o_void.payload == Reason.RATE) & marked)
         with m.If(launch.o_void.valid):
-            m.d.comb += Assert(~(launch.o.valid & launch.o.ready))
+            m.d.comb += [Assert(~launch.o.valid),
+                         Assert((launch.o_void.payload == Reason.BAD_FRAME)
+                                | (launch.o_void.payload == Reason.RATE))]
+        with m.If(launch.o_void.valid | launch.o.valid):
+            m.d.comb += Assert(launch.o_any)
 
         # Invariant: what was seen and is not done waits in the queue, once, with its verdict.
         rows = [launch.memory.read_port(domain="comb") for _ in range(2)]
@@ -198,7 +202,7 @@ class OrdersArePermitted(wiring.Component):
         m.d.sync += [
             happened.eq(strategy_taken | host_taken), was_host.eq(host_taken),
             was.eq(wanted), was_void.eq(gate.i_void.valid),
-            void_reason.eq(gate.i_void.payload.reason), reason.eq(Reason.PASSED),
+            void_reason.eq(gate.i_void.payload), reason.eq(Reason.PASSED),
             *(flag.eq(getattr(self, name)) for name, flag in flags.items()),
         ]
         for which in sorted(wrong, key=lambda reason: -reason.value):
@@ -211,9 +215,10 @@ class OrdersArePermitted(wiring.Component):
         m.d.comb += [
             Assert(~(strategy_taken & host_taken)),
             Assert(~(gate.i_void.valid & host_taken)),
-            Assume(~(gate.i_void.valid & strategy_taken)),
-            Assume((gate.i_void.payload.reason == Reason.BAD_FRAME)
-                   | (gate.i_void.payload.reason == Reason.RATE)),
+            Assume(~(gate.i_void.valid & gate.i_strategy.valid)),
+            Assume(gate.i_any | ~(gate.i_void.valid | gate.i_strategy.valid)),
+            Assume((gate.i_void.payload == Reason.BAD_FRAME)
+                   | (gate.i_void.payload == Reason.RATE)),
             Assert((self.o.valid + self.o_refused.valid) == (happened | was_void)),
         ]
         with m.If(self.o.valid):
@@ -231,7 +236,7 @@ class OrdersArePermitted(wiring.Component):
             m.d.comb += [
                 Assert(refusal.reason.as_value() == Mux(was_void, void_reason, reason)),
                 Assert(refusal.reason != Reason.PASSED),
-                Assert(was_void | same_order(refusal.intent, was)),
+                Assert(same_order(refusal.intent, was)),
                 Assert(self.o_count == 1 << refusal.reason.as_value()),
             ]
         with m.If(~happened & ~was_void):

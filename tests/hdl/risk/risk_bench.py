@@ -84,8 +84,8 @@ class Bench:
 
     Each cycle is a dict: ``strategy`` and ``host`` (an intent to offer until it is taken),
     ``write`` (index, limits), ``rate`` (row, limit), ``disarm`` (index, index or None),
-    ``notice`` (index), ``next`` (index, from then on; -1 ends), ``void`` (reason, intent), and any
-    flag of ``CALM``, from then on.
+    ``notice`` (index), ``next`` (index, from then on; -1 ends), ``void`` (reason, intent), ``any``
+    (from then on), and any flag of ``CALM``, from then on.
 
     Attributes
     ----------
@@ -107,6 +107,7 @@ class Bench:
         g = self.gate
         garbage = random.Random(3)
         flags = dict(CALM)
+        waiting = False
         offered = {"strategy": [], "host": []}
         ports = {"strategy": g.i_strategy, "host": g.i_host}
         expected = None             # outcome in this cycle
@@ -127,6 +128,11 @@ class Bench:
                     ctx.set(port.payload, offered[name][0])
                 else:
                     ctx.set(port.payload.as_value(), garbage.getrandbits(240))
+            if "void" in cycle:
+                assert not offered["strategy"]
+                ctx.set(g.i_strategy.payload, cycle["void"][1])
+            waiting = cycle.get("any", waiting)
+            ctx.set(g.i_any, bool(offered["strategy"]) or "void" in cycle or waiting)
             ctx.set(g.i_decided, now ^ 0x1111)
             ctx.set(g.i_released, now ^ 0x2222)
             self._drive_strobes(ctx, now, cycle)
@@ -168,7 +174,8 @@ class Bench:
                     (now, now) if host else (now ^ 0x1111, now ^ 0x2222))
             if "void" in cycle:
                 assert not took, f"cycle {now}: an intent was taken beside a void one"
-                expected = (cycle["void"][0], cycle["void"][1], (4, 5))
+                expected = (cycle["void"][0], cycle["void"][1] | {"source": Source.STRATEGY},
+                            (now ^ 0x1111, now ^ 0x2222))
             rate = cycle.get("rate")
             for row, (action, budget) in enumerate(self.oracle.budgets.items()):
                 budget.tick(rate[1] if rate and rate[0] == row else None, left_before == action)
@@ -196,9 +203,7 @@ class Bench:
             ctx.set(g.i_instrument.payload, {"known": 1, "index": cycle["notice"]})
         ctx.set(g.i_void.valid, "void" in cycle)
         if "void" in cycle:
-            reason, order = cycle["void"]
-            ctx.set(g.i_void.payload, {"reason": reason, "intent": order, "decided": 4,
-                                       "released": 5})
+            ctx.set(g.i_void.payload, cycle["void"][0])
 
 
 def script(events, *, instrument=3, limits=PERMISSIVE):

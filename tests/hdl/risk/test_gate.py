@@ -116,6 +116,11 @@ def test_the_strategy_wins_and_the_host_waits():
         (4, Reason.PASSED, Source.STRATEGY), (5, Reason.TX_BUSY, Source.HOST)]
 
 
+def test_the_host_waits_while_an_intent_waits_for_its_verdict():
+    bench = Bench(script({0: {"host": intent(), "any": True}, 30: {"any": False}}))
+    assert [cycle - START for cycle, *_ in bench.outcomes] == [31]
+
+
 def test_an_order_blocks_the_next_cycle_before_the_transmitter_can_say_so():
     found = reasons({0: {"strategy": intent()}, 1: {"strategy": intent()},
                      2: {"strategy": intent()}})
@@ -124,7 +129,7 @@ def test_an_order_blocks_the_next_cycle_before_the_transmitter_can_say_so():
 
 def test_a_void_intent_is_recorded_and_the_host_waits():
     bench = Bench(script({0: {"host": intent()},
-                          3: {"void": (Reason.BAD_FRAME, intent(6) | {"source": Source.STRATEGY})},
+                          3: {"void": (Reason.BAD_FRAME, intent(6))},
                           20: {"void": (Reason.RATE, intent(5))}}))
     assert [(cycle - START, reason, index) for cycle, reason, index, _ in bench.outcomes] == [
         (4, Reason.BAD_FRAME, 6), (5, Reason.PASSED, 3), (21, Reason.RATE, 5)]
