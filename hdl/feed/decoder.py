@@ -25,7 +25,7 @@ from tickwire.hdl.stream.packet import Packet, strobe
 __all__ = ["FeedDecoder"]
 
 _PRICES = ("price", "bid_price")
-_LARGEST = {"side": 1, "change": 2, "final": 1, "complete": 1}
+_LARGEST = {"change": 2, "final": 1, "complete": 1}
 _EXPONENT = slice(52, 63)       # of an IEEE 754 double
 
 
@@ -155,7 +155,7 @@ class FeedDecoder(wiring.Component):
                 places.setdefault(target, {}).setdefault((distance, size), []).append(stop.number)
 
         def is_at(numbers):
-            return reduce(or_, [at[number] for number in numbers])
+            return reduce(or_, [at[number] for number in numbers], Const(0, 1))
 
         event = self.o.payload
         faults = []
@@ -170,6 +170,7 @@ class FeedDecoder(wiring.Component):
                 value = _ordered(raw)
             elif target == "side":
                 value = Mux(raw == self._plan.ask, Side.ASK, Side.BID)
+                faults.append(is_at(stops) & (raw != self._plan.ask) & (raw != self._plan.bid))
             if target == "price":
                 finite = ~raw[_EXPONENT].all()
                 faults.append(is_at([stop.number for stop in walk.stops

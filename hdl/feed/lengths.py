@@ -96,13 +96,13 @@ class LengthFields(wiring.Component):
             "entry_rest": Out(_BITS),
             "fault": Out(1),
         })
-        self._groups = Signal(16, name="groups")        # not begun yet
-        self._data = Signal(16, name="data")            # variable-length fields not begun yet
-        self._groups_now = self._header(schema.message_header, "numGroups")
-        self._data_now = self._header(schema.message_header, "numVarDataFields")
+        # Counts have few bits, so that looking at them takes no time; more is a fault.
+        self._groups = Signal(_MOST, name="groups")     # not begun yet
+        self._data = Signal(_MOST, name="data")         # variable-length fields not begun yet
         groups, no_data = self._groups, self._data == 0
-        self.behind_header = self._following(self._groups_now == 0, self._groups_now == 1,
-                                             self._data_now == 0)
+        groups_now = self._header(schema.message_header, "numGroups")[:_MOST]
+        data_now = self._header(schema.message_header, "numVarDataFields")[:_MOST]
+        self.behind_header = self._following(groups_now == 0, groups_now == 1, data_now == 0)
         self.behind_root = self._following(groups == 0, groups == 1, no_data, self.levels)
         self.behind_group = self._following(groups == 0, groups == 1, no_data)
         self.behind_empty = self._following(groups == 1, groups == 2, no_data)
@@ -139,14 +139,20 @@ class LengthFields(wiring.Component):
             self.planned.eq(template.o_planned),
             self.block_now.eq(self._header(schema.message_header, "blockLength")),
             self.entry_now.eq(self._group_header("blockLength")),
-            self.empty.eq(~self._group_header("numInGroup").any()),
+            self.empty.eq(Mux(at[GROUP_DATA], *(
+                ~self._header(schema.group_header, "numInGroup", extra)[:_MOST_ENTRIES].any()
+                for extra in (1, 0)))),
             self.data_length.eq(field_at(self.window, 0, 1)),
             self.frame_length.eq(self._header(schema.frame_header, "length")),
         ]
 
         # Counts and what is remembered of the headers.
         block = Signal(16, reset_less=True)
-        entries = Signal(16, reset_less=True)       # the present one included
+        entries = Signal(_MOST_ENTRIES, reset_less=True)    # the present one included
+        groups_now = self._header(schema.message_header, "numGroups")
+        data_now = self._header(schema.message_header, "numVarDataFields")
+        entries_now = self._group_header("numInGroup")
+        excess = Signal(reset_less=True)            # a count has more bits than we look at
         own_schema = Signal(reset_less=True)
         nested = Signal(reset_less=True)
         at_message, at_group = hit & at[MESSAGE], hit & (at[GROUP] | at[GROUP_DATA])
@@ -156,8 +162,9 @@ class LengthFields(wiring.Component):
         with m.If(at_message):
             m.d.sync += [
                 block.eq(self.block_now),
-                groups.eq(self._groups_now),
-                data.eq(self._data_now),
+                groups.eq(groups_now),
+                data.eq(data_now),
+                excess.eq(groups_now[_MOST:].any() | data_now[_MOST:].any()),
                 self.message.eq(self.planned),
                 self.levels.eq(reduce(or_, [
                     self.planned[index] for index, plan in enumerate(self._plan.messages)
@@ -170,7 +177,8 @@ class LengthFields(wiring.Component):
                 groups.eq(groups - 1),
                 self.levels.eq(0),
                 self.entry.eq(self.entry_now),
-                entries.eq(self._group_header("numInGroup")),
+                entries.eq(entries_now),
+                excess.eq(entries_now[_MOST_ENTRIES:].any()),
                 nested.eq(self._group_header("numGroups").any()
                           | self._group_header("numVarDataFields").any()),
             ]
@@ -231,14 +239,14 @@ class LengthFields(wiring.Component):
                   for in_entry, cases in shorter.items()}
         bare = ~self.message.any()
         header_fault = (
-            ~own_schema | block[_LONGEST:].any() | groups[_MOST:].any() | data[_MOST:].any()
-            | too_short(block, shorter[False]) | self.levels & (groups == 0)
+            ~own_schema | excess | block[_LONGEST:].any() | too_short(block, shorter[False])
+            | self.levels & (groups == 0)
             | self.behind_root[DATA] & (too_short(block, direct[False])
                                         | bare & (block < LANES - self.distance[DATA])))
         group_fault = (
-            (entries != 0) & (nested | (self.entry < LANES) | self.entry[_LONGEST:].any()
-                              | entries[_MOST_ENTRIES:].any()
-                              | group_had_levels & too_short(self.entry, shorter[True]))
+            excess
+            | (entries != 0) & (nested | (self.entry < LANES) | self.entry[_LONGEST:].any()
+                                | group_had_levels & too_short(self.entry, shorter[True]))
             | group_had_levels & self.behind_group[DATA]
             & ((entries == 0) | too_short(self.entry, direct[True])))
         m.d.comb += self.fault.eq(

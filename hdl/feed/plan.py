@@ -80,9 +80,9 @@ class FeedPlan:
     ------
     ValueError
         If stops are less than a beat apart, so that two could fall in one beat; if a field stands
-        too far from its stop; if a header does not fit the window; if a block has less than two
-        stops (the first gives the time in which its length is looked at); or if the group is
-        not the message's first.
+        too far from its stop; if a header does not fit the window, or template ids have more than
+        two bytes; if a block has less than two stops (the first gives the time in which its length
+        is looked at); or if the group is not the message's first.
     """
 
     schema: Schema
@@ -96,6 +96,9 @@ class FeedPlan:
             if not LANES <= size < WINDOW:
                 raise ValueError(f"The {name} of {self.schema.name} must have {LANES} to "
                                  f"{WINDOW - 1} bytes, not {size}")
+        if self.schema.message_header["templateId"].size > 2:
+            raise ValueError(f"Template ids of {self.schema.name} must have 1 or 2 bytes, not "
+                             f"{self.schema.message_header['templateId'].size}")
         for plan in self.messages:
             message = self.schema[plan.name]
             self._check_block(plan.name, message.layout, plan.root)

@@ -1,9 +1,10 @@
 """Recognises a message by its template id, before it is known where its header stands."""
 
-from amaranth.hdl import Array, Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from tickwire.hdl.feed.plan import LANES
+from tickwire.hdl.feed.window import pick
 
 __all__ = ["TemplateMatch"]
 
@@ -19,6 +20,7 @@ class TemplateMatch(wiring.Component):
     Parameters
     ----------
     plan : FeedPlan
+        Its template ids have one or two bytes.
 
     Members
     -------
@@ -48,6 +50,7 @@ class TemplateMatch(wiring.Component):
         m = Module()
 
         schema = self._plan.schema
+        field = self._layout["templateId"]
         index_bits, planned_bits = len(self.o_message), len(self.o_planned)
         code_bits = index_bits + planned_bits
 
@@ -55,7 +58,7 @@ class TemplateMatch(wiring.Component):
         octets = Cat(before, self.i_data)
         codes = []
         for lane in range(LANES):
-            template_id = octets[8 * lane:8 * lane + 16]
+            template_id = octets[8 * lane + 8 * (2 - field.size):8 * lane + 16]
             index = Signal(index_bits, name=f"index_{lane}")
             m.d.comb += index.eq(len(schema.messages))
             for number, message in enumerate(schema.messages):
@@ -68,9 +71,8 @@ class TemplateMatch(wiring.Component):
         with m.If(self.i_valid):
             m.d.sync += [past.eq(Cat(past[len(now):], now)), before.eq(self.i_data[-8:])]
 
-        field = self._layout["templateId"]
         distance = self._layout.size - field.offset - field.size
-        chosen = Array(Cat(past, now).word_select(2 * LANES + lane - distance, code_bits)
-                       for lane in range(LANES))[self.lane]
-        m.d.comb += Cat(self.o_message, self.o_planned).eq(chosen)
+        m.d.comb += Cat(self.o_message, self.o_planned).eq(pick(
+            [Cat(past, now).word_select(2 * LANES + lane - distance, code_bits)
+             for lane in range(LANES)], self.lane))
         return m

@@ -2,8 +2,9 @@
 
 from functools import reduce
 from operator import or_
+from typing import NamedTuple
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from tickwire.hdl.feed.lengths import LengthFields
@@ -18,6 +19,7 @@ from tickwire.hdl.feed.stops import (
     MESSAGE,
     field_stops,
 )
+from tickwire.hdl.feed.window import pick
 from tickwire.hdl.stream.packet import Packet, strobe
 
 __all__ = ["MessageWalk"]
@@ -25,9 +27,32 @@ __all__ = ["MessageWalk"]
 _BITS = 12              # of a position in the datagram
 
 
-def _choose(cases, width):
+class _Step(NamedTuple):
+    """One way from a stop to the next one."""
+
+    condition: Value
+    stop: int                       # the next one's number
+    size: int                       # bytes to it ...
+    variable: Value | None = None   # ... and what is added to these
+    late: bool = False              # which comes out of the window
+
+
+def _by(attribute, steps):
+    """Steps that have one value of an attribute, for each value."""
+    groups = {}
+    for step in steps:
+        value = getattr(step, attribute)
+        groups.setdefault(id(value) if isinstance(value, Value) else value, []).append(step)
+    return groups.values()
+
+
+def _any(steps):
+    return reduce(or_, [step.condition for step in steps])
+
+
+def _choose(cases):
     """AND-OR of ``(condition, value)`` pairs, of which at most one condition holds."""
-    return reduce(or_, [Mux(condition, value, Const(0, width)) for condition, value in cases])
+    return reduce(or_, [Mux(condition, value, 0) for condition, value in cases])
 
 
 class MessageWalk(wiring.Component):
@@ -97,18 +122,26 @@ class MessageWalk(wiring.Component):
         m = Module()
 
         beat = self.i.payload
+        header = self._plan.schema.frame_header
 
-        # Where the next stop's last byte is, counted from lane 0 of the present beat; what it is.
-        position = Signal(_BITS, init=LANES - 1)
+        # Where the next stop's last byte is, counted from lane 0 of the present beat, and what it
+        # is. Between datagrams it stands as if the next one began in lane 0. The place is kept as a
+        # sum not yet done, but for the lane: so the addition has the start of the next cycle.
+        offset = Signal(_BITS, init=header.size - 1)
+        length = Signal(_BITS)
+        lane = Signal(range(LANES), init=(header.size - 1) % LANES)
+        position = Signal(_BITS)
+        m.d.comb += position.eq(offset + length)
         at = Signal(self._stop_count, init=1 << FRAME)
         active = Signal()
+        # A step from beyond the payload's end misses the place that is looked for at that end: no
+        # step to a message header is shorter than the header. So it does no harm.
         here = Signal()
         m.d.comb += [
-            self.o_lane.eq(position[:3]),
+            self.o_lane.eq(lane),
             self.o_at.eq(at),
-            here.eq(~position[3:].any() & (position[:3] < beat.end)
-                    & Mux(beat.first, beat.begin == 0, active)),
-            self.o_hit.eq(self.i.valid & here),
+            here.eq(~position[3:].any() & Mux(beat.first, beat.begin == 0, active)),
+            self.o_hit.eq(self.i.valid & here & (self.o_lane < beat.end)),
         ]
 
         m.submodules.lengths = lengths = LengthFields(self._plan, self.stops)
@@ -117,41 +150,37 @@ class MessageWalk(wiring.Component):
             lengths.i_data.eq(beat.data),
             lengths.lane.eq(self.o_lane),
             lengths.window.eq(self.window),
-            lengths.hit.eq(self.o_hit),
+            lengths.hit.eq(self.i.valid & here),
             lengths.at.eq(at),
             self.o_empty.eq(lengths.levels & lengths.empty),
             self.o_last_entry.eq(lengths.last_entry),
             self.o_message.eq(lengths.message_index),
         ]
 
-        # Steps: condition, next stop, bytes to it, and what is added to these.
         steps = list(self._steps(at, lengths))
-        variables = {}
-        for condition, _, _, variable in steps:
-            if variable is not None:
-                variables.setdefault(id(variable), (variable, []))[1].append(condition)
-        successor = Cat(reduce(or_, [condition for condition, number, _, _ in steps
-                                     if number == stop], Const(0, 1))
-                        for stop in range(self._stop_count))
-
-        constant = _choose([(condition, Const((size - LANES) % (1 << _BITS), _BITS))
-                            for condition, _, size, _ in steps], _BITS)
-        variable = _choose([(here & reduce(or_, conditions), value[:_BITS])
-                            for value, conditions in variables.values()], _BITS)
-        passed = Mux(beat.first, beat.begin - 1, position - LANES)
-        base = Signal(_BITS)
-        m.d.comb += base.eq(Mux(here, self.o_lane + constant, passed))
-        with m.If(self.i.valid):
-            m.d.sync += position.eq(base + variable)
-        with m.If(self.o_hit):
-            m.d.sync += at.eq(successor)
+        start = Signal(_BITS)       # for a datagram that begins in this beat
+        m.d.comb += start.eq(beat.begin + header.size - 1 - LANES)
+        with m.If(self.i.valid & here):
+            m.d.sync += [
+                offset.eq(self._offset(steps)),
+                length.eq(self._length(steps)),
+                lane.eq(self._lane(steps)),
+                at.eq(Cat(reduce(or_, [step.condition for step in steps if step.stop == number],
+                                 Const(0, 1)) for number in range(self._stop_count))),
+            ]
+        with m.Elif(self.i.valid):
+            m.d.sync += [
+                offset.eq(Mux(beat.first, start, position - LANES)),
+                length.eq(0),
+            ]
+            with m.If(beat.first):
+                m.d.sync += lane.eq(start)
 
         # The end: the next message header would begin right behind the payload.
         frame_length = Signal(16, reset_less=True)
         octets = Signal(16, reset_less=True)        # behind the frame header
         ended = Signal()
         end = Signal(range(LANES + 1), reset_less=True)
-        header = self._plan.schema.frame_header
         m.d.sync += [ended.eq(self.i.valid & beat.last), end.eq(beat.end)]
         with m.If(self.i.valid):
             m.d.sync += [
@@ -165,57 +194,82 @@ class MessageWalk(wiring.Component):
         with m.If(lengths.fault | self.o_hit & self.i_fault):
             m.d.sync += self.o_malformed.eq(1)
         with m.If(ended):
-            m.d.sync += [at.eq(at.init), position.eq(position.init)]
+            m.d.sync += [register.eq(register.init) for register in (at, offset, length, lane)]
             beyond = self._plan.schema.message_header.size - 1 - LANES
             with m.If(~at[MESSAGE] | (position != end + beyond) | (octets != frame_length)):
                 m.d.sync += self.o_malformed.eq(1)
         return m
 
+    def _table(self, size):
+        """Where a step of ``size`` bytes leads, in the next beat: no adder, for three bits."""
+        return pick([Const((lane + size - LANES) % (1 << _BITS), _BITS) for lane in range(LANES)],
+                    self.o_lane)
+
+    def _offset(self, steps):
+        """Constant part of the next position."""
+        return _choose([(_any(same), self._table(same[0].size)) for same in _by("size", steps)])
+
+    def _length(self, steps):
+        """Variable part of the next position."""
+        return _choose([(_any(same), same[0].variable[:_BITS])
+                        for same in _by("variable", steps) if same[0].variable is not None])
+
+    def _lane(self, steps):
+        """Lane of the next position. Sums come first and are chosen from last, so that a number
+        out of the window and the question whether it is used are worked on side by side."""
+        early = [step for step in steps if not step.late]
+        cases = []
+        for same_variable in _by("variable", [step for step in steps if step.late]):
+            for same in _by("size", same_variable):
+                cases.append((_any(same), self._table(same[0].size)[:3]
+                              + same[0].variable[:3]))
+        return (self._offset(early) + self._length(early))[:3] | _choose(cases)[:3]
+
     def _steps(self, at, lengths):
-        """``(condition, next stop, bytes to it, None or what is added)`` for every way to go on."""
+        """Every way to go on. One condition holds at a time."""
         schema, plans = self._plan.schema, self._plan.messages
-        distance = lengths.distance
-        empty, last = lengths.empty, lengths.last_entry
+        distance, last, empty = lengths.distance, lengths.last_entry, lengths.empty
         planned, message = lengths.planned, lengths.message
         first = {(stop.plan.name, stop.in_entry): stop for stop in self.stops if stop.first}
 
         def data(condition):
-            yield condition & lengths.one_datum, MESSAGE, distance[MESSAGE], lengths.data_length
-            yield condition & ~lengths.one_datum, DATA, distance[DATA], lengths.data_length
+            for kind, holds in ((MESSAGE, lengths.one_datum), (DATA, ~lengths.one_datum)):
+                yield _Step(condition & holds, kind, distance[kind], lengths.data_length, True)
 
-        def follow(condition, following, variable=None, size=None):
+        def follow(condition, following, variable=None, size=None, late=False):
             for kind, holds in following.items():
-                yield (condition & holds, kind, distance[kind] if size is None else size,
-                       variable)
+                yield _Step(condition & holds, kind, distance[kind] if size is None else size,
+                            variable, late)
 
-        yield at[FRAME], MESSAGE, schema.message_header.size, None
+        yield _Step(at[FRAME], MESSAGE, schema.message_header.size)
         for index, plan in enumerate(plans):
             stop = first[plan.name, False]
-            yield at[MESSAGE] & planned[index], stop.number, stop.end, None
-        yield from follow(at[MESSAGE] & ~planned.any(), lengths.behind_header, lengths.block_now)
+            yield _Step(at[MESSAGE] & planned[index], stop.number, stop.end)
+        yield from follow(at[MESSAGE] & ~planned.any(), lengths.behind_header,
+                          lengths.block_now, late=True)
 
         for index, plan in enumerate(plans):
             if plan.group is not None:
                 stop = first[plan.name, True]
-                yield (at[GROUP] & ~empty & lengths.levels & message[index], stop.number,
-                       stop.end, None)
-        yield at[GROUP] & ~empty & ~lengths.levels, ENTRY, 0, lengths.entry_now
+                yield _Step(at[GROUP] & ~empty & lengths.levels & message[index], stop.number,
+                            stop.end)
+        yield _Step(at[GROUP] & ~empty & ~lengths.levels, ENTRY, 0, lengths.entry_now, True)
         yield from follow(at[GROUP] & empty, lengths.behind_empty)
-        yield at[GROUP_DATA] & ~empty, ENTRY_DATA, 0, lengths.entry_now
+        yield _Step(at[GROUP_DATA] & ~empty, ENTRY_DATA, 0, lengths.entry_now, True)
         yield from data(at[GROUP_DATA] & empty)
-        yield at[ENTRY] & ~last, ENTRY, 0, lengths.entry
+        yield _Step(at[ENTRY] & ~last, ENTRY, 0, lengths.entry)
         yield from follow(at[ENTRY] & last, lengths.behind_group)
-        yield at[ENTRY_DATA] & ~last, ENTRY_DATA, 0, lengths.entry
+        yield _Step(at[ENTRY_DATA] & ~last, ENTRY_DATA, 0, lengths.entry)
         yield from data(at[ENTRY_DATA] & last)
         yield from data(at[DATA])
 
         for stop, successor in zip(self.stops, [*self.stops[1:], None], strict=True):
             here = at[stop.number]
             if not stop.last:
-                yield here, successor.number, successor.end - stop.end, None
+                yield _Step(here, successor.number, successor.end - stop.end)
             elif stop.in_entry:
-                yield (here & ~last, first[stop.plan.name, True].number, LANES,
-                       lengths.entry_rest)
+                yield _Step(here & ~last, first[stop.plan.name, True].number, LANES,
+                            lengths.entry_rest)
                 yield from follow(here & last, lengths.behind_group, lengths.entry_rest, LANES)
             else:
                 yield from follow(here, lengths.behind_root, lengths.root_rest, LANES)

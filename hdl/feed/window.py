@@ -1,11 +1,20 @@
 """The bytes before a chosen lane, out of the last beats."""
 
-from amaranth.hdl import Array, Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from tickwire.hdl.feed.plan import LANES, WINDOW
 
-__all__ = ["ByteWindow", "field_at"]
+__all__ = ["ByteWindow", "field_at", "pick"]
+
+
+def pick(options, index):
+    """One of the ``options``, by a tree of multiplexers: half as deep as decoding the index."""
+    options = list(options)
+    for bit in index:
+        options = [Mux(bit, above, below)
+                   for below, above in zip(options[::2], options[1::2], strict=True)]
+    return options[0]
 
 
 def field_at(window, distance, size):
@@ -45,6 +54,6 @@ class ByteWindow(wiring.Component):
         octets = Cat(past, self.i_data)
         first = 2 * LANES + 1 - WINDOW      # of the window, if it ends in lane 0
         for place in range(WINDOW):
-            m.d.comb += self.o.word_select(place, 8).eq(Array(
-                octets.word_select(first + place + lane, 8) for lane in range(LANES))[self.lane])
+            m.d.comb += self.o.word_select(place, 8).eq(pick(
+                [octets.word_select(first + place + lane, 8) for lane in range(LANES)], self.lane))
         return m
