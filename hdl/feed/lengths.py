@@ -81,7 +81,7 @@ class LengthFields(wiring.Component):
             "hit": In(1),
             "at": In(stops[-1].number + 1),
             "message_index": Out(range(len(schema.messages) + 1)),
-            "planned": Out(len(plan.messages)),
+            "planned": Out(len(plan.messages) + 1),
             "message": Out(len(plan.messages)),
             "levels": Out(1),
             "block_now": Out(16),
@@ -165,7 +165,7 @@ class LengthFields(wiring.Component):
                 groups.eq(groups_now),
                 data.eq(data_now),
                 excess.eq(groups_now[_MOST:].any() | data_now[_MOST:].any()),
-                self.message.eq(self.planned),
+                self.message.eq(self.planned[:-1]),
                 self.levels.eq(reduce(or_, [
                     self.planned[index] for index, plan in enumerate(self._plan.messages)
                     if plan.group is not None])),

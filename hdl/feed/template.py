@@ -32,7 +32,7 @@ class TemplateMatch(wiring.Component):
     o_message : Out
         Index of the message in the schema; one more than the last if the id is unknown.
     o_planned : Out
-        One-hot: index in the plan's messages. Zero if the message is not planned.
+        One-hot: index in the plan's messages; the bit behind them if the message is not planned.
     """
 
     def __init__(self, plan):
@@ -43,7 +43,7 @@ class TemplateMatch(wiring.Component):
             "i_data": In(8 * LANES),
             "lane": In(range(LANES)),
             "o_message": Out(range(len(plan.schema.messages) + 1)),
-            "o_planned": Out(len(plan.messages)),
+            "o_planned": Out(len(plan.messages) + 1),
         })
 
     def elaborate(self, platform):
@@ -64,8 +64,9 @@ class TemplateMatch(wiring.Component):
             for number, message in enumerate(schema.messages):
                 with m.If(template_id == message.template_id):
                     m.d.comb += index.eq(number)
-            codes += [index, *(template_id == schema[plan.name].template_id
-                               for plan in self._plan.messages)]
+            planned = Cat(template_id == schema[plan.name].template_id
+                          for plan in self._plan.messages)
+            codes += [index, planned, ~planned.any()]
         now = Cat(codes)
         past = Signal(2 * len(now), reset_less=True)
         with m.If(self.i_valid):

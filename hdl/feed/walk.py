@@ -4,7 +4,7 @@ from functools import reduce
 from operator import or_
 from typing import NamedTuple
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from tickwire.hdl.feed.lengths import LengthFields
@@ -27,27 +27,17 @@ __all__ = ["MessageWalk"]
 _BITS = 12              # of a position in the datagram
 
 
-class _Step(NamedTuple):
-    """One way from a stop to the next one."""
+_NOTHING = Const(0, 3)
 
-    condition: Value
+
+class _Step(NamedTuple):
+    """One way from a stop to the next one: taken if ``condition`` and ``late`` hold."""
+
+    condition: Value                # from registers
     stop: int                       # the next one's number
     size: int                       # bytes to it ...
-    variable: Value | None = None   # ... and what is added to these
-    late: bool = False              # which comes out of the window
-
-
-def _by(attribute, steps):
-    """Steps that have one value of an attribute, for each value."""
-    groups = {}
-    for step in steps:
-        value = getattr(step, attribute)
-        groups.setdefault(id(value) if isinstance(value, Value) else value, []).append(step)
-    return groups.values()
-
-
-def _any(steps):
-    return reduce(or_, [step.condition for step in steps])
+    variable: Value = _NOTHING      # ... and what is added to these
+    late: Value | None = None       # out of the window
 
 
 def _choose(cases):
@@ -160,21 +150,17 @@ class MessageWalk(wiring.Component):
         steps = list(self._steps(at, lengths))
         start = Signal(_BITS)       # for a datagram that begins in this beat
         m.d.comb += start.eq(beat.begin + header.size - 1 - LANES)
+        passed = Mux(beat.first, start, position - LANES)
+        with m.If(self.i.valid):
+            m.d.sync += [
+                offset.eq(self._next(steps, here, passed, lambda same: self._table(same.size))),
+                length.eq(self._next(steps, here, Const(0, 1), lambda same: same.variable)),
+                lane.eq(self._next(steps, here, Mux(beat.first, start[:3], lane), lambda same:
+                                   (self._table(same.size)[:3] + same.variable[:3])[:3])),
+            ]
         with m.If(self.i.valid & here):
-            m.d.sync += [
-                offset.eq(self._offset(steps)),
-                length.eq(self._length(steps)),
-                lane.eq(self._lane(steps)),
-                at.eq(Cat(reduce(or_, [step.condition for step in steps if step.stop == number],
-                                 Const(0, 1)) for number in range(self._stop_count))),
-            ]
-        with m.Elif(self.i.valid):
-            m.d.sync += [
-                offset.eq(Mux(beat.first, start, position - LANES)),
-                length.eq(0),
-            ]
-            with m.If(beat.first):
-                m.d.sync += lane.eq(start)
+            m.d.sync += at.eq(self._next(steps, Const(1, 1), Const(0, 1), lambda same:
+                                         Const(1 << same.stop, self._stop_count)))
 
         # The end: the next message header would begin right behind the payload.
         frame_length = Signal(16, reset_less=True)
@@ -205,38 +191,35 @@ class MessageWalk(wiring.Component):
         return pick([Const((lane + size - LANES) % (1 << _BITS), _BITS) for lane in range(LANES)],
                     self.o_lane)
 
-    def _offset(self, steps):
-        """Constant part of the next position."""
-        return _choose([(_any(same), self._table(same[0].size)) for same in _by("size", steps)])
+    @staticmethod
+    def _next(steps, here, otherwise, value):
+        """``value`` of the step that is taken, or ``otherwise`` if none is taken ``here``.
 
-    def _length(self, steps):
-        """Variable part of the next position."""
-        return _choose([(_any(same), same[0].variable[:_BITS])
-                        for same in _by("variable", steps) if same[0].variable is not None])
-
-    def _lane(self, steps):
-        """Lane of the next position. Sums come first and are chosen from last, so that a number
-        out of the window and the question whether it is used are worked on side by side."""
-        early = [step for step in steps if not step.late]
+        What is late is used last: first the steps are chosen from by all that registers tell.
+        """
+        by_late = {}
+        for step in steps:
+            by_late.setdefault(id(step.late), (step.late, []))[1].append(step)
         cases = []
-        for same_variable in _by("variable", [step for step in steps if step.late]):
-            for same in _by("size", same_variable):
-                cases.append((_any(same), self._table(same[0].size)[:3]
-                              + same[0].variable[:3]))
-        return (self._offset(early) + self._length(early))[:3] | _choose(cases)[:3]
+        for late, same in by_late.values():
+            chosen = Mux(here, _choose((step.condition, value(step)) for step in same),
+                         otherwise if late is None else 0)
+            cases.append(chosen if late is None else Mux(late, chosen, 0))
+        return reduce(or_, cases)
 
     def _steps(self, at, lengths):
         """Every way to go on. One condition holds at a time."""
         schema, plans = self._plan.schema, self._plan.messages
-        distance, last, empty = lengths.distance, lengths.last_entry, lengths.empty
+        distance, last = lengths.distance, lengths.last_entry
         planned, message = lengths.planned, lengths.message
         first = {(stop.plan.name, stop.in_entry): stop for stop in self.stops if stop.first}
+        empty, occupied = lengths.empty, ~lengths.empty
 
-        def data(condition):
+        def data(condition, late=None):
             for kind, holds in ((MESSAGE, lengths.one_datum), (DATA, ~lengths.one_datum)):
-                yield _Step(condition & holds, kind, distance[kind], lengths.data_length, True)
+                yield _Step(condition & holds, kind, distance[kind], lengths.data_length, late)
 
-        def follow(condition, following, variable=None, size=None, late=False):
+        def follow(condition, following, variable=_NOTHING, size=None, late=None):
             for kind, holds in following.items():
                 yield _Step(condition & holds, kind, distance[kind] if size is None else size,
                             variable, late)
@@ -244,19 +227,19 @@ class MessageWalk(wiring.Component):
         yield _Step(at[FRAME], MESSAGE, schema.message_header.size)
         for index, plan in enumerate(plans):
             stop = first[plan.name, False]
-            yield _Step(at[MESSAGE] & planned[index], stop.number, stop.end)
-        yield from follow(at[MESSAGE] & ~planned.any(), lengths.behind_header,
-                          lengths.block_now, late=True)
+            yield _Step(at[MESSAGE], stop.number, stop.end, late=planned[index])
+        for kind, holds in lengths.behind_header.items():
+            yield _Step(at[MESSAGE], kind, distance[kind], lengths.block_now, planned[-1] & holds)
 
         for index, plan in enumerate(plans):
             if plan.group is not None:
                 stop = first[plan.name, True]
-                yield _Step(at[GROUP] & ~empty & lengths.levels & message[index], stop.number,
-                            stop.end)
-        yield _Step(at[GROUP] & ~empty & ~lengths.levels, ENTRY, 0, lengths.entry_now, True)
-        yield from follow(at[GROUP] & empty, lengths.behind_empty)
-        yield _Step(at[GROUP_DATA] & ~empty, ENTRY_DATA, 0, lengths.entry_now, True)
-        yield from data(at[GROUP_DATA] & empty)
+                yield _Step(at[GROUP] & lengths.levels & message[index], stop.number, stop.end,
+                            late=occupied)
+        yield _Step(at[GROUP] & ~lengths.levels, ENTRY, 0, lengths.entry_now, occupied)
+        yield from follow(at[GROUP], lengths.behind_empty, late=empty)
+        yield _Step(at[GROUP_DATA], ENTRY_DATA, 0, lengths.entry_now, occupied)
+        yield from data(at[GROUP_DATA], empty)
         yield _Step(at[ENTRY] & ~last, ENTRY, 0, lengths.entry)
         yield from follow(at[ENTRY] & last, lengths.behind_group)
         yield _Step(at[ENTRY_DATA] & ~last, ENTRY_DATA, 0, lengths.entry)
