@@ -106,8 +106,8 @@ def book_state(levels):
         horizon). While a snapshot is arriving and nothing fell off, ``edge`` is the worst key.
     """
     return data.StructLayout({
-        "built": 1, "stale": 1, "building": 1, "skipping": 1, "open": 1, "channel": 6, "number": NUMBER,
-        "change_id": 64, "sides": data.ArrayLayout(book_side(levels), 2)})
+        "built": 1, "stale": 1, "building": 1, "skipping": 1, "open": 1, "channel": 6,
+        "number": NUMBER, "change_id": 64, "sides": data.ArrayLayout(book_side(levels), 2)})
 
 
 class HostRequest(data.Struct):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import data
 from amaranth.sim import Simulator
-from book_golden import BOOK, TICKER
+from book_golden import BOOK, SNAPSHOT, TICKER
 from tickwire.hdl.book.counts import AUTHORITY_COUNTS, WRITER_COUNTS
 from tickwire.hdl.book.event import BookEvent
 from tickwire.hdl.book.price_level import PriceLevelBook
@@ -38,7 +38,7 @@ class Heard:
     disarmed: list = field(default_factory=list)
     counts: Counter = field(default_factory=Counter)
     host: list = field(default_factory=list)        # (cycle, answer)
-    tradable: dict = field(default_factory=dict)    # cycle of INSTRUMENT -> six cycles later o_tradable
+    tradable: dict = field(default_factory=dict)    # o_tradable, by its INSTRUMENT's cycle
     max_depth: int = 0
 
 
@@ -53,9 +53,10 @@ class Script:
         Random cycles, up to so many, are added to every distance.
     """
 
-    def __init__(self, channels, rng=None, slack=0, row_cycles=12):
+    def __init__(self, channels, rng=None, slack=0, row_cycles=12, snapshot_cycles=12):
         self.channels, self.slack = channels, slack
-        self.row_cycles = row_cycles    # that a level change takes, at most
+        # That a level takes, at most, in an increment and in a snapshot.
+        self.level_cycles = {BOOK: row_cycles, SNAPSHOT: snapshot_cycles, TICKER: 0}
         self.rng = rng or random.Random(0)
         self.events, self.lookups, self.verdicts, self.hosts = {}, {}, {}, {}
         self.cycle = 20                 # the memories are clear
@@ -80,9 +81,9 @@ class Script:
         self.cycle += verdict_after
         self.verdicts[self.cycle] = (int(frame.good) | int(frame.gap and frame.good) << 1
                                      | frame.channel << 2 | self._stamp() << 8)
-        levels = sum(len(message.levels) for message in frame.messages)
-        self.busy_until = (max(self.busy_until, self.cycle) + self.row_cycles * levels
-                           + 20 * len(frame.messages) + 20)
+        self.busy_until = max(self.busy_until, self.cycle) + 20 + sum(
+            20 + self.level_cycles[message.kind] * len(message.levels)
+            for message in frame.messages)
         self.cycle += pause
 
     def _stamp(self):
@@ -150,8 +151,8 @@ def as_event(value):
             (event["timestamp"], event["stamp"]))
 
 
-def play(script, *, cut_through=False, tail=100, garbage=True, **sizes):
-    """Run a script to its end and ``tail`` cycles more."""
+def play(script, *, cut_through=False, tail=100, until=None, **sizes):
+    """Run a script until it has settled and ``tail`` cycles more, or ``until`` a cycle."""
     sizes = {"instruments": 4, "levels": 8, "row_levels": 2, "queue": 64, "channels": 8} | sizes
     book = PriceLevelBook(**sizes)
     m = Module()
@@ -196,7 +197,7 @@ def play(script, *, cut_through=False, tail=100, garbage=True, **sizes):
         dirty = [False] * len(inputs)
         ports = [(port.valid, Value.cast(port.payload), len(Value.cast(port.payload)), stimuli)
                  for port, stimuli in inputs]
-        for cycle in range(max(script.cycle, script.busy_until) + tail):
+        for cycle in range(until or max(script.cycle, script.busy_until) + tail):
             for number, (valid, payload, width, stimuli) in enumerate(ports):
                 if cycle in stimuli:
                     ctx.set(valid, 1)
@@ -204,8 +205,7 @@ def play(script, *, cut_through=False, tail=100, garbage=True, **sizes):
                     dirty[number] = True
                 elif dirty[number]:
                     ctx.set(valid, 0)
-                    if garbage:
-                        ctx.set(payload, rng.getrandbits(width))
+                    ctx.set(payload, rng.getrandbits(width))
                     dirty[number] = False
             if cycle in watch:
                 heard.tradable[cycle - 6] = ctx.get(book.o_tradable)
