@@ -172,6 +172,15 @@ def test_the_budget_of_new_orders_and_that_of_cancels():
         Reason.PASSED, Reason.RATE, Reason.PASSED]
 
 
+@pytest.mark.parametrize("action", tuple(Action))
+def test_the_last_token_is_gone_in_the_next_cycle(action):
+    """Also the order that takes it blocks the transmitter; but RATE is the lower reason."""
+    wanted = {Action.NEW: intent(), Action.CANCEL: CANCEL}[action]
+    assert reasons({0: {"rate": (action.value, {"burst": 1, "period": 0})},
+                    3: {"strategy": wanted}, 4: {"strategy": wanted}}) == [
+        Reason.PASSED, Reason.RATE]
+
+
 def test_nothing_leaves_after_reset():
     bench = Bench([{"strategy": intent(), "next": 3}, *({} for _ in range(9)), {"host": intent()},
                    *({} for _ in range(9)), {"host": CANCEL}])
