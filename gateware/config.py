@@ -24,6 +24,7 @@ class GatewayConfig:
     level_queue: int = 512      # level changes that wait for the book
     max_frame: int = 1518       # bytes with FCS, without VLAN tag
     core_hz: int = 156_250_000  # rate of the core clock in simulation
+    skips: bool = False         # simulation: the clocks can leap over idle time
 
     def __post_init__(self):
         for name in ("lanes", "instruments", "levels", "row_levels", "subscriptions", "channels",

@@ -96,7 +96,11 @@ _TRANSMIT = _counters(
     ("TX_UNDERRUN", "Frames broken off because a beat came too late."),
 )
 
-_HOST = _counters("records", ("EVENT_OVERFLOW", "Event records lost because the ring was full.")) \
+_HOST = _counters(
+    "frames", ("HOST_FRAME_REFUSED", "Frames of the host's that were too long, too short or came "
+                                     "while the last one was leaving.")) + _counters(
+    "records", ("EVENT_LOST", "Event records lost because a queue was full.")) + _counters(
+    "orders", ("HOST_ORDER_LOST", "Posts that came before the result of the last one.")) \
     + _counters("accesses", ("BUS_UNMAPPED", "Accesses to a place where nothing answers to them."))
 
 COUNTERS: tuple[Counter, ...] = (_RECEIVE + _CROSSING + _IP + _FEED + _BOOK + _STRATEGY + _ARMING

@@ -162,8 +162,11 @@ _FRAMES = Page(
         Window(name="FRAME", words=512, meaning="Bytes of the frame without FCS, first lowest."),
         Command(name="FRAME_SEND", meaning="Sends the frame.", fields=(
             Field(name="LENGTH", width=11, unit="bytes", meaning="Length without FCS."),
-            Field(name="REPEAT", width=16, meaning="Times to send it again; all ones: for ever."),
+            Field(name="REPEAT", width=16, meaning="Times to send it; 0 is once, too."),
         )),
+        Register(name="FRAME_CAP", width=11, unit="bytes", reset=1514,
+                 meaning="Longest frame that is taken while the gateway is armed: an order that "
+                         "comes meanwhile waits for the frame's end."),
         Command(name="FRAME_STOP", meaning="Ends the repetition after the frame that leaves."),
     ),
 )

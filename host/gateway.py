@@ -181,7 +181,7 @@ class Gateway:
         frame : bytes
             From the destination address on, without FCS: 14 to 1514 bytes.
         repeat : int
-            Times to send it again; 65535: until :meth:`stop_frames`.
+            Times to send it; 0 is once, too. :meth:`stop_frames` ends it early.
         """
         if not 14 <= len(frame) <= 1514:
             raise RegisterError(f"FRAME_SEND.LENGTH takes 14 to 1514 bytes, not {len(frame)}")

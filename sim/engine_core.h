@@ -1,11 +1,11 @@
-// Runs the gateware that CXXRTL made of itself: one clock edge, one bus access, one word at a time.
+// Runs the gateware that Verilator made C++ of: one clock edge, one bus access, one word at a time.
 #pragma once
 
 #include <cstdint>
 #include <cstring>
 #include <vector>
 
-#include "ports.h"  // made beside design.h: TICKWIRE_TOP, TICKWIRE_TX, TICKWIRE_EVENT_*
+#include "Vgateway.h"
 
 namespace tickwire {
 
@@ -28,14 +28,10 @@ class TxSink {
 class Core {
  public:
   explicit Core(TxSink &sink) : sink_(sink) {
-    top_.p_rst.set<bool>(true);
-    top_.p_rx__rst.set<bool>(true);
-    // Whether one evaluation settles everything: then a cycle costs one. It says so itself.
-    single_ = top_.eval();
-    top_.commit();
+    top_.rst = top_.rx_rst = 1;
+    top_.eval();
     for (int k = 0; k < 4; k++) edge();
-    top_.p_rst.set<bool>(false);
-    top_.p_rx__rst.set<bool>(false);
+    top_.rst = top_.rx_rst = 0;
     cycles_ = 0;
   }
 
@@ -44,15 +40,15 @@ class Core {
     records_ = records;
   }
 
-  void set_kill(bool level) { top_.p_kill.set<bool>(level); }
+  void set_kill(bool level) { top_.kill = level; }
 
   // One cycle of both clocks with this word on the receiver's input.
   void cycle(uint64_t data, uint8_t control) {
-    auto &rx = top_.p_rx____payload.data;
+    auto &rx = top_.rx___05Fpayload;
     rx[0] = static_cast<uint32_t>(data);
     rx[1] = static_cast<uint32_t>(data >> 32);
     rx[2] = control;
-    top_.p_rx____valid.set<bool>(true);
+    top_.rx___05Fvalid = 1;
     edge();
   }
 
@@ -61,16 +57,16 @@ class Core {
   // `cycles` idle cycles in the time of one: the gateware's time counters jump by the others.
   void skip(uint64_t cycles) {
     if (cycles == 0) return;
-    top_.p_i__skip.set<uint64_t>(cycles - 1);
+    top_.i_skip = cycles - 1;
     idle();
-    top_.p_i__skip.set<uint64_t>(0);
+    top_.i_skip = 0;
   }
 
   // A bus access begins with the next cycle. Poll `busy()` while cycles pass.
   void begin_access(bool write, uint32_t offset, uint32_t data) {
-    top_.p_csr____address.set<uint32_t>(offset >> 2);
-    top_.p_csr____write__data.set<uint32_t>(data);
-    (write ? top_.p_csr____write : top_.p_csr____read).set<bool>(true);
+    top_.csr___05Faddress = offset >> 2;
+    top_.csr___05Fwrite_data = data;
+    (write ? top_.csr___05Fwrite : top_.csr___05Fread) = 1;
     busy_ = true;
     waited_ = 0;
     failed_ = false;
@@ -81,44 +77,32 @@ class Core {
   uint32_t read_data() const { return read_data_; }
   uint64_t cycles() const { return cycles_; }
   uint64_t events() const { return events_; }
-  bool single() const { return single_; }
 
  private:
   void edge() {
-    if (!single_) {
-      // Settle with no edge first; the edge then sees settled wires only.
-      top_.prev_p_clk.set<bool>(true);
-      top_.prev_p_rx__clk.set<bool>(true);
-      top_.p_clk.set<bool>(true);
-      top_.p_rx__clk.set<bool>(true);
-      bool converged;
-      do converged = top_.eval(); while (top_.commit() && !converged);
-    }
-    // Both clocks stay high and are said to have been low: a rising edge without a falling one.
-    top_.p_clk.set<bool>(true);
-    top_.p_rx__clk.set<bool>(true);
-    top_.prev_p_clk.set<bool>(false);
-    top_.prev_p_rx__clk.set<bool>(false);
+    // Inputs change with the falling edges, outputs are read before the rising ones.
+    top_.clk = top_.rx_clk = 0;
     top_.eval();
     sample();  // what stood on the outputs when the edge came
-    top_.commit();
+    top_.clk = top_.rx_clk = 1;
+    top_.eval();
     cycles_++;
   }
 
   void sample() {
-    const auto &tx = TICKWIRE_TX.data;
+    const auto &tx = top_.tx;
     uint64_t data = tx[0] | static_cast<uint64_t>(tx[1]) << 32;
     uint8_t control = static_cast<uint8_t>(tx[2]);
     if (data != kIdleData || control != kIdleControl) sink_.word({cycles_, data, control});
-    if (TICKWIRE_EVENT_VALID.data[0]) {
-      const auto &event = TICKWIRE_EVENT_PAYLOAD.data;
+    if (top_.o_event___05Fvalid) {
+      const auto &event = top_.o_event___05Fpayload;
       event_word(event[0] | static_cast<uint64_t>(event[1]) << 32, event[2] & 1);
     }
     if (busy_) {
-      top_.p_csr____read.set<bool>(false);
-      top_.p_csr____write.set<bool>(false);
-      if (TICKWIRE_ACKNOWLEDGE.data[0]) {
-        read_data_ = TICKWIRE_READ_DATA.data[0];
+      top_.csr___05Fread = 0;
+      top_.csr___05Fwrite = 0;
+      if (top_.csr___05Facknowledge) {
+        read_data_ = top_.csr___05Fread_data;
         busy_ = false;
       } else if (++waited_ > kPatience) {
         failed_ = true;
@@ -144,9 +128,9 @@ class Core {
 
   static constexpr uint64_t kPatience = 10000;
 
-  cxxrtl_design::TICKWIRE_TOP top_;
+  Vgateway top_;
   TxSink &sink_;
-  bool single_ = false, busy_ = false, failed_ = false;
+  bool busy_ = false, failed_ = false;
   uint32_t read_data_ = 0;
   uint64_t cycles_ = 0, waited_ = 0, events_ = 0, records_ = 1, place_ = kRecordBytes;
   uint8_t *ring_ = nullptr;

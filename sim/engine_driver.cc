@@ -58,7 +58,6 @@ int64_t tickwire_access(void *handle, int write, uint32_t offset, uint32_t data)
 
 uint64_t tickwire_cycles(void *handle) { return engine(handle).core.cycles(); }
 uint64_t tickwire_events(void *handle) { return engine(handle).core.events(); }
-int tickwire_single(void *handle) { return engine(handle).core.single(); }
 
 uint64_t tickwire_tx_count(void *handle) { return engine(handle).tx.size(); }
 

@@ -48,10 +48,6 @@ def words_with_starts(count, places):
     return data, control
 
 
-def test_one_evaluation_is_a_cycle(engine):
-    assert engine.single
-
-
 def test_words_come_out_as_they_went_in_two_cycles_later(engine):
     rng = np.random.default_rng(1)
     data = rng.integers(0, 1 << 63, 500, dtype=np.uint64) * 2 + 1

@@ -1,0 +1,211 @@
+"""Gives the rooms of the data path their registers: settings, tables, commands and counters."""
+
+from amaranth.hdl import Elaboratable, Module, Mux, Signal, Value
+from tickwire.hdl.entry.intent import Reason
+from tickwire.hdl.mac.host_frame import MAXIMUM_LENGTH
+from tickwire.hdl.wire.deribit import DERIBIT
+
+from .register_counters import upper_snake
+
+__all__ = ["Control", "COUNTED"]
+
+#: Rooms whose ``o_count_x`` ports feed the counters ``PREFIX_X``.
+COUNTED = {
+    "RX": "mac_receive", "CROSSING": "crossing", "IP": "ip_receive", "FEED": "feed",
+    "BOOK": "book", "STRATEGY": "strategy", "ARMING": "arming", "TX": "mac_transmit",
+    "HOST_FRAME": "host_frame", "HOST_ORDER": "host_orders", "EVENT": "event_log",
+}
+
+#: Tables and the room's port that takes their rows as they are.
+TABLES = {
+    "subscriptions": ("ip_receive", "subscribe"),
+    "instrument_table": ("instruments", "write"),
+    "threshold": ("strategy", "i_write"),
+    "risk": ("risk", "i_write"),
+    "template": ("order_transmit", "i_template"),
+    "venue_instrument": ("order_transmit", "i_instrument"),
+    "rate": ("risk", "i_rate"),
+}
+
+#: Tables of one row, and the strobe that takes it.
+LOADS = {
+    "session": ("session", "i_load"),
+    "acknowledge": ("session", "i_acknowledge"),
+    "clock_set": ("clock", "i_set"),
+    "clock_offset": ("clock", "i_offset"),
+}
+
+
+class Control(Elaboratable):
+    """Connects a register bank and the rooms of a data path.
+
+    Latency: none of its own; see :class:`tickwire.hdl.csr.bank.RegisterBank`.
+
+    Parameters
+    ----------
+    path : DataPath
+    bank : RegisterBank
+    """
+
+    def __init__(self, path, bank):
+        self.path = path
+        self.bank = bank
+
+    def elaborate(self, platform):
+        m = Module()
+        self.connect_tables(m)
+        self.connect_settings(m)
+        self.connect_arming(m)
+        self.connect_trading(m)
+        self.connect_watch(m)
+        self.connect_counters(m)
+        return m
+
+    def connect_tables(self, m):
+        for table, (room, port) in TABLES.items():
+            source = getattr(self.bank, f"o_{table}")
+            sink = getattr(getattr(self.path, room), port)
+            m.d.comb += [
+                sink.valid.eq(source.valid),
+                sink.payload.index.eq(source.payload.index),
+                # Same fields in the same order, which a test compares.
+                Value.cast(sink.payload.row).eq(Value.cast(source.payload.row)),
+            ]
+        for table, (room, port) in LOADS.items():
+            source = getattr(self.bank, f"o_{table}")
+            sink = getattr(getattr(self.path, room), port)
+            m.d.comb += [
+                sink.valid.eq(source.valid),
+                Value.cast(sink.payload).eq(Value.cast(source.payload.row)),
+            ]
+
+    def connect_settings(self, m):
+        path, control = self.path, self.bank.o_control
+        m.d.comb += [
+            path.book.cut_through.eq(control.cut_through),
+            path.strategy.i_cut_through.eq(control.cut_through),
+            path.launch.cut_through.eq(control.cut_through),
+            path.event_log.publish_book.eq(control.publish_book),
+            path.event_log.publish_ticker.eq(control.publish_ticker),
+            path.mac_receive.max_length.eq(self.bank.config.max_frame),
+            path.clock.i_increment.eq(self.bank.o_clock_increment),
+        ]
+
+    def connect_arming(self, m):
+        bank, arming = self.bank, self.path.arming
+        m.d.comb += [
+            arming.i_request.eq(bank.o_arm_request),
+            arming.i_arm.valid.eq(bank.o_arm.valid),
+            arming.i_arm.payload.eq(bank.o_arm.payload),
+            arming.i_release.valid.eq(bank.o_kill_release.valid),
+            arming.i_release.payload.eq(bank.o_kill_release.payload),
+            arming.i_lifetime.eq(bank.o_arm_lifetime),
+            arming.i_disarm.eq(bank.o_disarm),
+            arming.i_kill.eq(bank.o_kill),
+            arming.i_touch.eq(bank.o_dead_man_touch),
+            arming.i_period.eq(bank.o_dead_man_period),
+            bank.i_arm_nonce.eq(arming.o_nonce),
+        ]
+
+    def connect_trading(self, m):
+        bank, orders = self.bank, self.path.host_orders
+        m.d.comb += [
+            orders.i_post.valid.eq(bank.o_order_post.valid),
+            orders.i_post.payload.eq(bank.o_order_post.payload),
+            orders.action.eq(bank.o_order.action),
+            orders.side.eq(bank.o_order.side),
+            orders.instrument.eq(bank.o_order.instrument),
+            orders.quantity.eq(bank.o_order_quantity),
+            orders.price.eq(bank.o_order_price),
+            orders.client_id.eq(bank.o_order_client_id),
+            bank.i_order_result.done.eq(orders.o_done),
+            bank.i_order_result.reason.eq(orders.o_reason.as_value()),
+            bank.i_order_result_post.eq(orders.o_number),
+            bank.i_order_result_client_id.eq(orders.o_client_id),
+            bank.i_order_result_sequence.eq(orders.o_venue_sequence),
+        ]
+        select, access = bank.o_book_select, self.path.book_access
+        level = access.o_level
+        m.d.comb += [
+            access.i_select.valid.eq(select.valid),
+            access.i_select.payload.index.eq(select.payload.instrument),
+            access.i_select.payload.side.eq(select.payload.side),
+            access.i_select.payload.level.eq(
+                Mux(select.payload.level[8:].any(), 0xFF, select.payload.level)),
+            bank.i_book_state.done.eq(access.o_done),
+            bank.i_book_state.valid.eq(level.valid),
+            bank.i_book_state.tradable.eq(level.built & ~level.stale),
+            bank.i_book_state.bids.eq(level.bid_count),
+            bank.i_book_state.asks.eq(level.ask_count),
+            bank.i_book_price.eq(level.price),
+            bank.i_book_amount.eq(level.amount),
+            bank.i_book_change_id.eq(level.change_id),
+            bank.i_book_max_depth.eq(self.path.book.o_max_depth),
+        ]
+        frame, send = self.path.host_frame, bank.o_frame_send
+        m.d.comb += [
+            frame.i_enable.eq(bank.o_frame.write),
+            frame.i_address.eq(bank.o_frame.address),
+            frame.i_data.eq(bank.o_frame.data),
+            frame.i_send.eq(send.valid),
+            frame.i_length.eq(send.payload.length),
+            frame.i_repeat.eq(send.payload.repeat),
+            frame.i_stop.eq(bank.o_frame_stop),
+            # A long frame keeps an order waiting for as long as it takes.
+            frame.i_cap.eq(Mux(self.path.arming.o_armed, bank.o_frame_cap, MAXIMUM_LENGTH)),
+        ]
+        session = self.path.session.o
+        for name in ("sequence", "unacknowledged", "peer_window", "acknowledgement",
+                     "venue_sequence", "last_processed", "client_id"):
+            m.d.comb += getattr(bank, f"i_session_{name}").eq(session[name])
+
+    def connect_watch(self, m):
+        bank, path = self.bank, self.path
+        frames = Signal(32)
+        with m.If(path.mac_receive.o_end.valid):
+            m.d.sync += frames.eq(frames + 1)
+        m.d.comb += [
+            path.event_log.ring.eq(bank.o_event_ring),
+            path.event_log.consumed.eq(bank.o_events_consumed),
+            path.event_log.frames.eq(frames),
+            bank.i_frames.eq(frames),
+            bank.i_events_produced.eq(path.event_log.o_produced),
+            bank.i_cycles.eq(path.counter.o),
+            bank.i_nanoseconds.eq(path.clock.o),
+            bank.i_status.armed.eq(path.arming.o_armed),
+            bank.i_status.killed.eq(path.arming.o_killed),
+            bank.i_status.host_timeout.eq(path.arming.o_host_timeout),
+            bank.i_status.log_full.eq(path.event_log.o_full),
+            bank.i_status.session.eq(path.session.o.open),
+            bank.i_status.window.eq(path.session.o_window_ok),
+            bank.i_status.tx_busy.eq(path.order_transmit.o_busy),
+            bank.i_status.frame_busy.eq(path.host_frame.o_busy),
+        ]
+
+    def connect_counters(self, m):
+        counts = {}
+        for prefix, name in COUNTED.items():
+            room = getattr(self.path, name)
+            for port in room.signature.members:
+                if port.startswith("o_count_") and port != "o_count_message":
+                    counts[f"{prefix}_{port.removeprefix('o_count_').upper()}"] = getattr(
+                        room, port)
+        counts |= self.messages() | self.outcomes()
+        for name, strobe in counts.items():
+            m.d.comb += getattr(self.bank, f"i_count_{name.lower()}").eq(strobe)
+
+    def messages(self):
+        """A counter for each message of the feed, and one for all others."""
+        names = [*(upper_snake(message.name) for message in DERIBIT.messages), "OTHER"]
+        return {f"MESSAGES_{name}": self.path.feed.o_count_message[n]
+                for n, name in enumerate(names)}
+
+    def outcomes(self):
+        """A counter for each reason: refusals of the gate's, and frames broken off later."""
+        gate, outcome = self.path.risk.o_count, self.path.order_transmit.o_outcome
+        counts = {"ORDERS_SENT": outcome.valid & (outcome.payload.reason == Reason.PASSED)}
+        for reason in Reason:
+            if reason is not Reason.PASSED:
+                broken_off = outcome.valid & (outcome.payload.reason == reason)
+                counts[f"REFUSED_{reason.name}"] = gate[reason.value] | broken_off
+        return counts

@@ -1,0 +1,194 @@
+"""From the XGMII input to the XGMII output, in the order in which a packet travels."""
+
+from amaranth.hdl import Elaboratable, Module, Mux, Signal
+from amaranth.lib.wiring import Component, connect
+from tickwire.hdl.book.price_level import PriceLevelBook
+from tickwire.hdl.entry.transmit import OrderTransmit
+from tickwire.hdl.feed.decoder import FeedDecoder
+from tickwire.hdl.feed.instruments import InstrumentTable
+from tickwire.hdl.ip.receive import IpReceive
+from tickwire.hdl.mac.arbiter import TransmitArbiter
+from tickwire.hdl.mac.host_frame import HostFrame
+from tickwire.hdl.mac.receive import MacReceive
+from tickwire.hdl.mac.transmit import MacTransmit
+from tickwire.hdl.risk.arming import Arming
+from tickwire.hdl.risk.gate import RiskGate
+from tickwire.hdl.strategy.launch import LaunchGate
+from tickwire.hdl.strategy.threshold import ThresholdStrategy
+from tickwire.hdl.stream.crossing import ElasticCrossing
+from tickwire.hdl.tcp.session import TransmitSession
+from tickwire.hdl.timing.clock import NanosecondClock
+from tickwire.hdl.timing.stamp import CycleCounter, StampCrossing
+from tickwire.hdl.wire.order_template import ORDER_LAYOUTS
+
+from .book_access import BookAccess
+from .event_log import EventLog
+from .host_orders import HostOrders
+
+__all__ = ["DataPath"]
+
+
+class DataPath(Elaboratable):
+    """All rooms and what connects them; :mod:`tickwire.gateware.control` gives them registers.
+
+    Each room is an attribute, and a submodule of the same name.
+
+    Parameters
+    ----------
+    config : GatewayConfig
+    """
+
+    def __init__(self, config):
+        # Market data, in the order of travel
+        self.crossing = ElasticCrossing()
+        self.mac_receive = MacReceive()
+        self.ip_receive = IpReceive()
+        self.feed = FeedDecoder(channels=config.channels)
+        self.instruments = InstrumentTable()
+        self.book = PriceLevelBook(
+            instruments=config.instruments, levels=config.levels, row_levels=config.row_levels,
+            queue=config.level_queue, channels=config.channels)
+        # Orders
+        self.strategy = ThresholdStrategy(instruments=config.instruments)
+        self.launch = LaunchGate()
+        self.risk = RiskGate(instruments=config.instruments)
+        self.order_transmit = OrderTransmit(config.instruments)
+        self.arbiter = TransmitArbiter()
+        self.mac_transmit = MacTransmit()
+        # Beside the path
+        self.counter = CycleCounter(64)
+        self.stamp_crossing = StampCrossing()
+        self.clock = NanosecondClock()
+        self.arming = Arming()
+        self.session = TransmitSession(max(layout.payload_length for layout in ORDER_LAYOUTS))
+        self.host_orders = HostOrders()
+        self.book_access = BookAccess()
+        self.host_frame = HostFrame()
+        self.event_log = EventLog()
+
+    def elaborate(self, platform):
+        m = Module()
+        for name, room in vars(self).items():
+            if isinstance(room, Component):
+                m.submodules[name] = room
+        self.connect_market_data(m)
+        self.connect_decisions(m)
+        self.connect_orders(m)
+        self.connect_host(m)
+        return m
+
+    def connect_market_data(self, m):
+        connect(m, self.crossing.o, self.mac_receive.i)
+        connect(m, self.mac_receive.o, self.ip_receive.i)
+        connect(m, self.mac_receive.o_end, self.ip_receive.i_end)
+        connect(m, self.ip_receive.o, self.feed.i)
+        connect(m, self.ip_receive.o_end, self.feed.i_end)
+        m.d.comb += [
+            self.stamp_crossing.i_gray.eq(self.counter.o_gray),
+            self.crossing.i_stamp.eq(self.stamp_crossing.o),
+            self.mac_receive.i_stamp.eq(self.crossing.o_stamp),
+            self.ip_receive.i_stamp.eq(self.mac_receive.o_stamp),
+            self.ip_receive.i_end_stamp.eq(self.mac_receive.o_end_stamp),
+            self.feed.i_stamp.eq(self.ip_receive.o_stamp),
+            self.feed.i_channel.eq(self.ip_receive.o_channel),
+            self.feed.i_match.eq(self.ip_receive.o_match),
+        ]
+        for source, sink in ((self.feed.o, self.instruments.i), (self.feed.o, self.book.i),
+                             (self.feed.o, self.strategy.i_feed),
+                             (self.feed.o, self.event_log.i_feed),
+                             (self.feed.o_verdict, self.book.i_verdict),
+                             (self.feed.o_verdict, self.strategy.i_verdict),
+                             (self.feed.o_verdict, self.launch.i_verdict),
+                             (self.feed.o_verdict, self.event_log.i_verdict),
+                             (self.instruments.o, self.book.i_instrument),
+                             (self.instruments.o, self.strategy.i_instrument),
+                             (self.instruments.o, self.risk.i_instrument)):
+            forward(m, source, sink)
+
+    def connect_decisions(self, m):
+        # What the authority adds comes after its frame's verdict. A snapshot only repeats what was:
+        # nothing is decided on it.
+        late = self.book.o_book
+        forward(m, self.book.o, self.strategy.i_book)
+        forward(m, self.strategy.o, self.launch.i)
+        connect(m, self.launch.o, self.risk.i_strategy)
+        forward(m, self.launch.o_next, self.risk.i_next)
+        forward(m, self.launch.o_void, self.risk.i_void)
+        forward(m, self.book.o_disarm, self.risk.i_disarm[0])
+        forward(m, self.order_transmit.o_inexact, self.risk.i_disarm[1])
+        m.d.comb += [
+            self.strategy.i_book.valid.eq(
+                self.book.o.valid & ~(late.valid & self.book.o_book_snapshot)),
+            self.strategy.i_committed.eq(late.valid),
+            self.strategy.i_tradable.eq(self.book.o_tradable),
+            self.strategy.i_room.eq(self.launch.o_room),
+            self.launch.i_committed.eq(self.strategy.o_committed),
+            self.launch.now.eq(self.counter.o),
+            self.risk.i_decided.eq(self.launch.o_decided),
+            self.risk.i_released.eq(self.launch.o_released),
+            self.risk.now.eq(self.counter.o),
+            self.risk.armed.eq(self.arming.o_armed),
+            self.risk.killed.eq(self.arming.o_killed),
+            self.risk.host_timeout.eq(self.arming.o_host_timeout),
+            self.risk.log_full.eq(self.event_log.o_full),
+            self.risk.session_ok.eq(self.session.o.open),
+            self.risk.window_ok.eq(self.session.o_window_ok),
+            self.risk.tx_busy.eq(self.order_transmit.o_busy),
+        ]
+
+    def connect_orders(self, m):
+        taken = self.order_transmit.i_intent
+        strategy, host = self.risk.i_strategy, self.risk.i_host
+        connect(m, self.host_orders.o, self.risk.i_host)
+        m.d.comb += [
+            taken.valid.eq((strategy.valid & strategy.ready) | (host.valid & host.ready)),
+            taken.payload.eq(Mux(host.ready, host.payload, strategy.payload)),
+        ]
+        forward(m, self.risk.o, self.order_transmit.i)
+        connect(m, self.order_transmit.o, self.arbiter.i_order)
+        connect(m, self.host_frame.o, self.arbiter.i_host)
+        connect(m, self.arbiter.o, self.mac_transmit.i)
+        forward(m, self.mac_transmit.o_done, self.order_transmit.i_done)
+        forward(m, self.order_transmit.o_commit, self.session.i_commit)
+        m.d.comb += [
+            self.arbiter.i_start.eq(self.mac_transmit.o_start),
+            self.mac_transmit.i_abort.eq(self.order_transmit.o_abort),
+            self.order_transmit.i_started.eq(self.mac_transmit.o_start),
+            self.order_transmit.i_session.eq(self.session.o),
+            self.order_transmit.i_time.eq(self.clock.o),
+            self.order_transmit.now.eq(self.counter.o),
+        ]
+
+    def connect_host(self, m):
+        """What the host sees of it, and what it sends itself."""
+        frame_end = Signal(16)
+        with m.If(self.feed.o_verdict.valid):
+            m.d.sync += frame_end.eq(self.feed.o_verdict.payload.stamp)
+        notice = self.instruments.o
+        forward(m, self.book.o_book, self.event_log.i_book)
+        forward(m, self.order_transmit.o_outcome, self.event_log.i_outcome)
+        forward(m, self.order_transmit.o_outcome, self.host_orders.i_outcome)
+        forward(m, self.risk.o_refused, self.event_log.i_refused)
+        forward(m, self.risk.o_refused, self.host_orders.i_refused)
+        forward(m, self.feed.o_verdict, self.book_access.i_verdict)
+        forward(m, self.book.o_book, self.book_access.i_book)
+        forward(m, self.book_access.o, self.book.i_host)
+        forward(m, self.book.o_host, self.book_access.i)
+        m.d.comb += [
+            self.event_log.i_index.valid.eq(notice.valid & notice.payload.known),
+            self.event_log.i_index.payload.eq(notice.payload.index),
+            self.event_log.i_order.eq(self.risk.o.valid),
+            self.event_log.i_frame_end.eq(frame_end),
+            self.event_log.cycle.eq(self.counter.o),
+            self.host_orders.now.eq(self.counter.o),
+            self.host_orders.i_venue_sequence.eq(self.session.o.venue_sequence),
+            self.host_orders.i_known.eq(self.book_access.o_known),
+            self.book_access.i_watch.eq(self.host_orders.o_watch),
+            self.book_access.i_index.eq(self.risk.o_query),
+            self.risk.i_tradable.eq(self.book_access.o_tradable),
+        ]
+
+
+def forward(m, source, sink):
+    """Connects a strobe that has several readers."""
+    m.d.comb += [sink.valid.eq(source.valid), sink.payload.eq(source.payload)]

@@ -1,0 +1,70 @@
+"""The whole gateway: data path, registers, and the ports of a board or a simulated card."""
+
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+from tickwire.hdl.csr.bank import RegisterBank
+from tickwire.hdl.csr.bus import CsrBus
+from tickwire.hdl.csr.event import EventWord
+from tickwire.hdl.phy.xgmii import XgmiiWord
+from tickwire.hdl.stream.packet import strobe
+
+from .config import GatewayConfig
+from .control import Control
+from .data_path import DataPath, forward
+from .registers import REGISTERS
+
+__all__ = ["Gateway"]
+
+
+class Gateway(wiring.Component):
+    """Market data and orders on XGMII, a register bus and an event stream for the host.
+
+    Domain ``sync`` is the transmit reference and never stops; ``rx`` is the receive clock, which
+    may. Latency: docs/latency.md, asserted in tests/gateware.
+
+    Parameters
+    ----------
+    config : GatewayConfig
+
+    Members
+    -------
+    rx : In(strobe(XgmiiWord)), domain ``rx``
+    tx : Out(XgmiiWord)
+    csr : In(CsrBus())
+        BAR 0.
+    o_event : Out(strobe(EventWord))
+        Records for the ring in the host's memory.
+    kill : In(1)
+        Kill switch, asynchronous.
+    i_skip : In(64)
+        Cycles that the clocks leap over, for simulations that leave idle time out. Without
+        ``config.skips`` it is not looked at.
+    """
+
+    def __init__(self, config=None):
+        self.config = config or GatewayConfig()
+        super().__init__({
+            "rx": In(strobe(XgmiiWord)),
+            "tx": Out(XgmiiWord),
+            "csr": In(CsrBus()),
+            "o_event": Out(strobe(EventWord)),
+            "kill": In(1),
+            "i_skip": In(64),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.path = path = DataPath(self.config)
+        m.submodules.bank = bank = RegisterBank(REGISTERS, self.config)
+        m.submodules.control = Control(path, bank)
+        connect(m, flipped(self.csr), bank.bus)
+        forward(m, self.rx, path.crossing.i)
+        forward(m, path.event_log.o, self.o_event)
+        m.d.comb += [
+            self.tx.eq(path.mac_transmit.o),
+            path.arming.i_kill_pin.eq(self.kill),
+        ]
+        if self.config.skips:
+            m.d.comb += [path.counter.i_skip.eq(self.i_skip), path.clock.i_skip.eq(self.i_skip)]
+        return m
