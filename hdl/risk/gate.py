@@ -22,10 +22,11 @@ class RiskGate(wiring.Component):
     the comparison of this very order with the limits of its instrument, whose row was fetched
     before. If the row of another instrument stands there, the intent waits until its own has come.
 
-    Latency: ``i_strategy`` → ``o`` or ``o_refused`` 1 cycle if the row is there, else 4; ``i_void``
-    → ``o_refused`` 1 cycle; ``i_host`` → ``o`` or ``o_refused`` 5 cycles while neither the
-    strategy nor the fetch of its row needs the gate. Controls and ``i_disarm`` → decision 1
-    cycle; ``i_write`` → decision 2 cycles for the strategy, 3 for the host.
+    Latency: ``i_strategy`` and ``i_void`` → ``o`` or ``o_refused`` 1 cycle; if the row of another
+    instrument stands there, 3 cycles from the one in which ``i_next`` names the intent's.
+    ``i_host`` → ``o`` or ``o_refused`` 4 cycles while neither the strategy nor the fetch of its
+    row needs the gate. Controls and ``i_disarm`` → decision 1 cycle; ``i_write`` → decision 2
+    cycles for the strategy, 3 for the host.
 
     Parameters
     ----------
@@ -38,8 +39,11 @@ class RiskGate(wiring.Component):
         The message that is arriving is about this instrument: its row is fetched.
     i_next : In(strobe(7))
         An intent of this instrument is waiting at the launch gate: its row goes first.
+    i_coming : In(7)
+        Instrument of the intent that comes to the launch gate in this cycle.
     i_strategy : In(stream.Signature(OrderIntent))
-        Released intents. The strategy wins over the host.
+        Released intents: what waits at the launch gate first, and if nothing waits what comes.
+        The strategy wins over the host.
     i_decided, i_released : In(16)
         With ``i_strategy`` and ``i_void``.
     i_void : In(strobe(Reason))
@@ -84,6 +88,7 @@ class RiskGate(wiring.Component):
         super().__init__({
             "i_instrument": In(strobe(InstrumentNotice)),
             "i_next": In(strobe(7)),
+            "i_coming": In(7),
             "i_strategy": In(stream.Signature(OrderIntent)),
             "i_decided": In(16),
             "i_released": In(16),
@@ -149,9 +154,11 @@ class RiskGate(wiring.Component):
 
         # The strategy's turn, as soon as the row is there.
         known_host = host.instrument < self.instruments
-        known_strategy = strategy.instrument < self.instruments
-        m.d.comb += self.i_strategy.ready.eq(
-            ~known_strategy | (rows.o_ready & (rows.o_index == strategy.instrument)))
+        def row_stands(index):
+            return (index >= self.instruments) | (rows.o_ready & (rows.o_index == index))
+
+        m.d.comb += self.i_strategy.ready.eq(Mux(
+            self.i_next.valid, row_stands(self.i_next.payload), row_stands(self.i_coming)))
         strategy_turn = self.i_strategy.valid & self.i_strategy.ready
 
         # The host's turn, after a fetch, when nobody else wants to decide.

@@ -47,6 +47,8 @@ class LaunchGate(wiring.Component):
         With ``o`` and ``o_void``: cycle in which the intent came, and this cycle.
     o_next : Out(strobe(7))
         Instrument of the intent that waits first, so that its limits can be fetched.
+    o_coming : Out(7)
+        Instrument of the intent at ``i``.
     o_room : Out(1)
         An intent that comes in the next cycle finds room.
     o_any : Out(1)
@@ -72,6 +74,7 @@ class LaunchGate(wiring.Component):
             "o_decided": Out(16),
             "o_released": Out(16),
             "o_next": Out(strobe(7)),
+            "o_coming": Out(7),
             "o_room": Out(1),
             "o_any": Out(1),
             "o_void": Out(strobe(Reason)),
@@ -120,6 +123,7 @@ class LaunchGate(wiring.Component):
             self.o_void.payload.eq(Mux(no_room, Reason.RATE, Reason.BAD_FRAME)),
             self.o_next.valid.eq(~empty),
             self.o_next.payload.eq(head.intent.instrument),
+            self.o_coming.eq(self.i.payload.instrument),
             self.o_any.eq(self.i.valid | ~empty),
             self.o_room.eq(~full & ~(used[-2] & self.i.valid)),
             pop.eq(~empty & ~no_room & (head_bad | (head_goes & self.o.ready))),

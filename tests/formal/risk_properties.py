@@ -96,6 +96,9 @@ class OrdersWaitForTheirFrame(wiring.Component):
                                 | (launch.o_void.payload == Reason.RATE))]
         with m.If(launch.o_void.valid | launch.o.valid):
             m.d.comb += Assert(launch.o_any)
+        with m.If(launch.o.valid):
+            m.d.comb += Assert(launch.o.payload.instrument == Mux(
+                launch.o_next.valid, launch.o_next.payload, launch.o_coming))
 
         # Invariant: what was seen and is not done waits in the queue, once, with its verdict.
         rows = [launch.memory.read_port(domain="comb") for _ in range(2)]
@@ -217,6 +220,8 @@ class OrdersArePermitted(wiring.Component):
             Assert(~(gate.i_void.valid & host_taken)),
             Assume(~(gate.i_void.valid & gate.i_strategy.valid)),
             Assume(gate.i_any | ~(gate.i_void.valid | gate.i_strategy.valid)),
+            Assume(~gate.i_strategy.valid | (gate.i_strategy.payload.instrument == Mux(
+                gate.i_next.valid, gate.i_next.payload, gate.i_coming))),
             Assume((gate.i_void.payload == Reason.BAD_FRAME)
                    | (gate.i_void.payload == Reason.RATE)),
             Assert((self.o.valid + self.o_refused.valid) == (happened | was_void)),

@@ -126,6 +126,8 @@ class Bench:
                 ctx.set(port.valid, bool(offered[name]))
                 if offered[name]:
                     ctx.set(port.payload, offered[name][0])
+                    if name == "strategy":
+                        ctx.set(g.i_coming, offered[name][0]["instrument"])
                 else:
                     ctx.set(port.payload.as_value(), garbage.getrandbits(240))
             if "void" in cycle:
