@@ -86,6 +86,8 @@ class Core {
     sample();  // what stood on the outputs when the edge came
     top_.clk = top_.rx_clk = 1;
     top_.eval();
+    // The bus strobes are high for this one edge.
+    top_.csr___05Fread = top_.csr___05Fwrite = 0;
     cycles_++;
   }
 
@@ -99,8 +101,6 @@ class Core {
       event_word(event[0] | static_cast<uint64_t>(event[1]) << 32, event[2] & 1);
     }
     if (busy_) {
-      top_.csr___05Fread = 0;
-      top_.csr___05Fwrite = 0;
       if (top_.csr___05Facknowledge) {
         read_data_ = top_.csr___05Fread_data;
         busy_ = false;

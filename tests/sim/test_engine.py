@@ -156,7 +156,7 @@ class Bare(wiring.Component):
 
 def test_rejects_a_gateway_with_other_ports(tmp_path, monkeypatch):
     monkeypatch.setenv("TICKWIRE_BUILD", str(tmp_path))
-    with pytest.raises(ValueError, match="this one has no tx, o_event__valid"):
+    with pytest.raises(ValueError, match="this one has no .*rx__valid.*, tx, o_event__valid"):
         build_library(Bare())
 
 
