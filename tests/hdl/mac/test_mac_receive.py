@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 from amaranth.hdl import Cat
 from amaranth.sim import Simulator
+from tickwire.hdl.mac.crc import state_before_zeros
 from tickwire.hdl.mac.receive import MacReceive
 from xgmii_bench import (
     ERROR,
@@ -222,6 +223,19 @@ def test_one_wrong_bit_anywhere_is_found(lane):
     assert len(frames) == len(wire.frames) == 9 * 13
     assert (counts["fcs"], counts["good"]) == (9 * 12, 9)
     assert [frame.verdict["fcs_error"] for frame in frames] == ([1] * 12 + [0]) * 9
+
+
+def test_every_bit_of_the_comparison_matters():
+    """Errors that leave one single bit of the receiver's register wrong."""
+    rng, wire = seeded(14), Wire()
+    for bit in range(32):
+        tail = bit % 8
+        octets = some_frame(rng, 64 + tail)
+        wrong = state_before_zeros(1 << bit, 4 + 8 - tail)  # through FCS and zero lanes
+        fcs = int.from_bytes(octets[-4:], "little") ^ wrong
+        wire.align(0).frame(octets[:-4] + fcs.to_bytes(4, "little")).idle(9)
+    _, counts, _ = receive(wire.words())
+    assert counts == {**dict.fromkeys(COUNTS, 0), "fcs": 32}
 
 
 @pytest.mark.parametrize("value", [ERROR, IDLE, START, SEQUENCE, 0x00])

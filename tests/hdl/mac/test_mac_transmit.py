@@ -49,6 +49,7 @@ def transmit(jobs, *, gap=12, extra=8):
         waiting, sent = list(jobs), []
         beats, held, cycle, rest = [], 0, 0, 0
         while rest < extra:
+            assert cycle < 10_000, "the transmitter hangs"
             if not beats and waiting and waiting[0].at <= cycle:
                 job = waiting.pop(0)
                 beats = job.beats()
