@@ -86,6 +86,7 @@ class Core {
     sample();  // what stood on the outputs when the edge came
     top_.clk = top_.rx_clk = 1;
     top_.eval();
+    top_.csr___05Fread = top_.csr___05Fwrite = 0;
     // The bus strobes are high for this one edge.
     top_.csr___05Fread = top_.csr___05Fwrite = 0;
     cycles_++;
