@@ -88,6 +88,26 @@ def test_instruments_get_the_lowest_free_index(board):
     assert order.index(at("VENUE_INSTRUMENT")) < order.index(at("INSTRUMENT_TABLE"))
 
 
+def ids_that_displace_another():
+    """128 ids, one of which finds both its slots taken, so that another has to move."""
+    for seed in range(100):
+        ids, placement = random.Random(seed).sample(range(1 << 32), 128), Placement(512)
+        if any(len(placement.insert(key)) > 1 for key in ids):
+            return ids
+    raise AssertionError("no such ids")
+
+
+def test_an_instrument_that_has_to_move_is_never_lost(board):
+    instruments = Instruments(board.registers, board.config, empty=True)
+    ids = ids_that_displace_another()
+    for done, key in enumerate(ids):
+        instruments.add(str(key), id=key, channel=done % 64)
+        rows = rows_of(board, "INSTRUMENT_TABLE", 46)
+        for index, known in enumerate(ids[:done + 1]):
+            row = 1 | known << 1 | index << 33 | index % 64 << 40
+            assert row in [rows.get(slot) for slot in Placement(512).slots(known)]
+
+
 @pytest.mark.parametrize("act, sentence", [
     (lambda s, i: s.add("10.0.0.1", 1, 0),
      "SUBSCRIPTIONS.GROUP takes a multicast address (224.0.0.0 to 239.255.255.255), not 10.0.0.1"),
