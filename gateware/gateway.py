@@ -14,7 +14,7 @@ from .control import Control
 from .data_path import DataPath, forward
 from .registers import REGISTERS
 
-__all__ = ["Gateway"]
+__all__ = ["Gateway", "SimulatedGateway"]
 
 
 class Gateway(wiring.Component):
@@ -68,3 +68,13 @@ class Gateway(wiring.Component):
         if self.config.skips:
             m.d.comb += [path.counter.i_skip.eq(self.i_skip), path.clock.i_skip.eq(self.i_skip)]
         return m
+
+
+class SimulatedGateway(Gateway):
+    """The default gateway, but its clocks can leap over idle time.
+
+    Latency: that of :class:`Gateway`.
+    """
+
+    def __init__(self):
+        super().__init__(GatewayConfig(skips=True))

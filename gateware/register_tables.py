@@ -22,11 +22,11 @@ _CONTROL = Register(
 _SUBSCRIPTIONS = Table(
     name="SUBSCRIPTIONS", depth=1024,
     meaning="Multicast groups that are market data, one group and port a row.",
-    side_effects=_HASHED.format("PORT | GROUP << 16"),
+    side_effects=_HASHED.format("GROUP | PORT << 32"),
     fields=(
         _VALID,
-        Field(name="PORT", width=16, meaning="UDP destination port."),
         Field(name="GROUP", width=32, meaning="IPv4 destination address, first byte highest."),
+        Field(name="PORT", width=16, meaning="UDP destination port."),
         Field(name="CHANNEL", width=6, meaning="Dense index of the channel."),
     ),
 )

@@ -32,7 +32,7 @@ from tickwire.host.errors import BoardError, BusError, CardDiedError
 __all__ = ["SimulatedBoard", "memory_path", "log_path"]
 
 _FIELD = {name: place for place, name in enumerate(FIELDS)}
-_DEFAULT_TOP = "tickwire.gateware.gateway:Gateway"
+_DEFAULT_TOP = "tickwire.gateware.gateway:SimulatedGateway"
 _PATIENCE = 60.0        # seconds in which a card that lives answers
 
 

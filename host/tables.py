@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tickwire.gateware.config import GatewayConfig
-from tickwire.hdl.wire.placement import Placement
+from tickwire.hdl.wire.placement import Placement, subscription_key
 from tickwire.host.errors import RegisterError
 from tickwire.host.registers import Registers
 
@@ -99,11 +99,12 @@ class Subscriptions:
         if len(self._table) >= self._config.subscriptions:
             raise RegisterError(f"SUBSCRIPTIONS has room for {self._config.subscriptions} groups "
                                 f"on this board: remove one before {group}:{port}")
-        self._table.insert(port | address << 16, port=port, group=address, channel=channel)
+        self._table.insert(subscription_key(address, port), port=port, group=address,
+                           channel=channel)
 
     def remove(self, group: str, port: int) -> None:
         """Stop listening. KeyError if it was not subscribed."""
-        self._table.remove(port | _group(group) << 16)
+        self._table.remove(subscription_key(_group(group), port))
 
 
 def _group(text: str) -> int:

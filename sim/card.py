@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Start a card in this process; what it prints is its log."""
     parser = argparse.ArgumentParser(prog="python -m tickwire.sim.card", description=__doc__)
     parser.add_argument("name", help="hosts attach with Gateway.open('sim:NAME')")
-    parser.add_argument("--top", default="tickwire.gateware.gateway:Gateway",
+    parser.add_argument("--top", default="tickwire.gateware.gateway:SimulatedGateway",
                         metavar="MODULE:CLASS", help="the gateware (default: %(default)s)")
     parser.add_argument("--owner", type=int, default=0, metavar="PID",
                         help="end when this parent process ends")

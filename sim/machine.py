@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EngineMachine", "machine_factory", "MachineError"]
 
+SIMULATED_TOP = "tickwire.gateware.gateway:SimulatedGateway"
 RECORD_BYTES = 64
 RECORDS = 1 << 16
 ORDER_ID = 1_000_000        # so much more is an instrument's id in orders than in market data
@@ -45,7 +46,7 @@ class EngineMachine:
         Out of reset. It ends with :meth:`close`.
     """
 
-    engine = "cxxrtl"
+    engine = "verilator"
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -139,7 +140,7 @@ def machine_factory(engine: str, *, waves: Path | None = None,
     Parameters
     ----------
     engine : str
-        ``"cxxrtl"``.
+        ``"verilator"``.
     component : Component
         Another top than the gateway in its default configuration.
 
@@ -148,16 +149,14 @@ def machine_factory(engine: str, *, waves: Path | None = None,
     MachineError
         If the engine is not known or cannot write waveforms.
     """
-    if engine != "cxxrtl":
-        raise MachineError(f"there is no engine {engine!r} for replays; use cxxrtl")
+    if engine != "verilator":
+        raise MachineError(f"there is no engine {engine!r} for replays; use verilator")
     if waves is not None:
-        raise MachineError("the engine cxxrtl writes no waveforms")
-    from tickwire.sim.engine_build import build_library
+        raise MachineError("the engine verilator writes no waveforms")
+    from tickwire.sim.engine_build import build_library, library_of_top
 
     if component is None:
-        from tickwire.gateware.config import GatewayConfig
-        from tickwire.gateware.gateway import Gateway as Top
-
-        component = Top(GatewayConfig())
-    library = build_library(component, progress=progress)
+        library, _ = library_of_top(SIMULATED_TOP, progress=progress)
+    else:
+        library = build_library(component, progress=progress)
     return lambda: EngineMachine(Engine(library, event_records=RECORDS))

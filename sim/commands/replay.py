@@ -21,7 +21,7 @@ class Timing(StrEnum):
 
 
 class EngineName(StrEnum):
-    CXXRTL = "cxxrtl"
+    VERILATOR = "verilator"
     COCOTB = "cocotb"
 
 
@@ -37,7 +37,7 @@ def replay(
              "advancing the cycle counter.")] = Timing.LINE_RATE,
     engine: Annotated[EngineName, typer.Option(
         help="The native engine, or cocotb with Verilator, which is many times slower.",
-    )] = EngineName.CXXRTL,
+    )] = EngineName.VERILATOR,
     raw: Annotated[bool, typer.Option(
         "--raw", help="Play frames as they are. Otherwise captures from a loopback interface get "
                       "proper addresses and checksums, and it is said how many.")] = False,

@@ -15,7 +15,7 @@ from tickwire.sim.wire_words import frames_to_words, words_to_frames
 
 @pytest.fixture(scope="module")
 def factory():
-    return machine_factory("cxxrtl", component=ToyGateway())
+    return machine_factory("verilator", component=ToyGateway())
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_a_pass_through_the_real_engine(machine, plan):
     assert set((starts - result.received["start_word"].astype(int)).tolist()) == {2}
     assert result.counters["RX_GOOD"] == len(sent)
     assert len(result.records["BOOK"]) > 0
-    assert result.engine == "cxxrtl"
+    assert result.engine == "verilator"
 
 
 def test_skipped_idle_is_counted_as_the_engine_counts_it(machine, plan):
@@ -73,5 +73,5 @@ def test_a_fork_reads_levels_and_the_run_goes_on(machine, plan):
 
 
 def test_other_engines_are_refused():
-    with pytest.raises(MachineError, match="no engine 'spice' for replays; use cxxrtl"):
+    with pytest.raises(MachineError, match="no engine 'spice' for replays; use verilator"):
         machine_factory("spice")
