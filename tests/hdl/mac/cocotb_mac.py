@@ -63,7 +63,7 @@ async def start(dut, period=6400):
 
 
 async def drain(dut, source, receiver, count):
-    for _ in range(20_000):
+    for _ in range(500):
         await ClockCycles(dut.clk, 10)
         if len(receiver.ends) == count and source.empty():
             break
@@ -71,27 +71,26 @@ async def drain(dut, source, receiver, count):
 
 
 @cocotb.test()
-async def every_length_gap_and_lane_is_received(dut):
-    rng = random.Random(1)
-    for period in (6400, 6398, 6402):
-        source, receiver = await start(dut, period)
-        sent = []
-        for gap in range(5, 17):
-            source.ifg = gap
-            for dic, offset in ((True, False), (False, False), (False, True)):
-                source.enable_dic, source.force_offset_start = dic, offset
-                lengths = [rng.randrange(60, 128) for _ in range(4)]
-                if gap == 12 and period == 6400:
-                    lengths += [*range(60, 128), 512, 1514]
-                for length in lengths:
-                    sent.append(udp(rng, length))
-                    await source.send(XgmiiFrame.from_payload(sent[-1]))
-                await source.wait()
-        await drain(dut, source, receiver, len(sent))
-        assert [bytes(frame[:-4]) for frame in receiver.frames] == sent
-        assert all(end["good"] for end in receiver.ends) and len(receiver.ends) == len(sent)
-        assert receiver.overflows == 0
-        del source
+@cocotb.parametrize(period=[6400, 6398, 6402])
+async def every_length_gap_and_lane_is_received(dut, period):
+    rng = random.Random(period)
+    source, receiver = await start(dut, period)
+    sent = []
+    for gap in range(5, 17):
+        source.ifg = gap
+        for dic, offset in ((True, False), (False, False), (False, True)):
+            source.enable_dic, source.force_offset_start = dic, offset
+            lengths = [rng.randrange(60, 128) for _ in range(4)]
+            if gap == 12 and period == 6400:
+                lengths += [*range(60, 128), 512, 1514]
+            for length in lengths:
+                sent.append(udp(rng, length))
+                await source.send(XgmiiFrame.from_payload(sent[-1]))
+            await source.wait()
+    await drain(dut, source, receiver, len(sent))
+    assert [bytes(frame[:-4]) for frame in receiver.frames] == sent
+    assert all(end["good"] for end in receiver.ends) and len(receiver.ends) == len(sent)
+    assert receiver.overflows == 0
 
 
 @cocotb.test()
