@@ -5,6 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from tickwire.hdl.book.counts import AUTHORITY_COUNTS
 from tickwire.hdl.book.event import BookEvent, TopOfBook
+from tickwire.hdl.book.judge import MessageJudge
 from tickwire.hdl.book.memory import RowAddress, row_write, state_write
 from tickwire.hdl.book.record import (
     NUMBER,
@@ -24,17 +25,11 @@ __all__ = ["BookAuthority"]
 class BookAuthority(wiring.Component):
     """Takes the messages of good frames from the queue, one level change after the other.
 
-    An increment is applied to a healthy book if it follows the book's change id, directly or as a
-    further message of the same logical update. It is passed over if the book is not healthy or
-    contains it. A book becomes stale when the chain breaks, a level contradicts it, its channel
-    had a gap, or a side is empty while its horizon is set: then there is one event that is not
-    ``tradable``, and nothing more until a snapshot has rebuilt the book.
-
-    A snapshot is passed over if the book is healthy. Else its first part empties the book; parts
-    with the same change id go on with it, unless datagrams of their channel were lost between;
-    with the final one the book is healthy. Increments between the parts are passed over. When
-    one part has been passed over, so are the others, up to the final one. A snapshot that says
-    it is not the whole book leaves it unbuilt.
+    A book becomes stale when the chain breaks, a level contradicts it, its channel had a gap, or a
+    side is empty while its horizon is set: then there is one event that is not ``tradable``, and
+    nothing more until a snapshot has rebuilt the book. With its final part it is healthy, unless
+    datagrams of its channel were lost between the parts. Increments between the parts are passed
+    over. A snapshot that says it is not the whole book leaves it unbuilt.
 
     Latency, for a side of n rows: n + 6 cycles for a level change, 2 for a snapshot's level in
     order, 1 for a level passed over, 12 for a message beside its levels.
@@ -106,6 +101,8 @@ class BookAuthority(wiring.Component):
         m.submodules.levels = levels = SideLevels(
             levels=self._levels, row_levels=self._row_levels)
 
+        m.submodules.judge = judge = MessageJudge(levels=self._levels)
+
         record = self.i.payload
         message = Signal(HeaderRecord, reset_less=True)
         end = Signal(EndRecord, reset_less=True)
@@ -141,6 +138,9 @@ class BookAuthority(wiring.Component):
             getattr(levels, name).eq(getattr(self, name))
             for name in ("i_granted", "i_arrives", "i_in_flight", "i_rows")]
         m.d.comb += [
+            judge.message.eq(message),
+            judge.i_state.eq(self.i_state),
+            judge.i_newer.eq(self.i_newer),
             levels.i.payload.eq(record.level),
             levels.snapshot.eq(message.snapshot),
             levels.index.eq(message.index),
@@ -157,7 +157,6 @@ class BookAuthority(wiring.Component):
 
         number = Signal(NUMBER)
         m.d.comb += number.eq(self.o_finished + 1)
-        contained, chains, same_id = Signal(), Signal(), Signal()
         touch = Signal(TopOfBook, reset_less=True)
         exhausted, tradable, agrees = Signal(), Signal(), Signal()
         unexpected = Signal()   # the preview should have seen that this message is not to be used
@@ -182,8 +181,7 @@ class BookAuthority(wiring.Component):
                     m.next = "HOST"
                 with m.Elif(self.enable & self.i.valid):
                     m.d.comb += self.i.ready.eq(1)
-                    m.d.sync += [message.eq(record.header), applying.eq(0), withdrawn.eq(0),
-                                 unexpected.eq(0)]
+                    m.d.sync += [message.eq(record.header), withdrawn.eq(0)]
                     m.next = "LOOK"
 
             # The book's state, and whether it can be trusted.
@@ -192,46 +190,30 @@ class BookAuthority(wiring.Component):
                 with m.If(self.i_granted):
                     m.next = "LOOKED"
             with m.State("LOOKED"):
-                last_id = self.i_state.change_id
-                repeats = message.change_id == last_id
-                m.d.sync += [
-                    book.eq(self.i_state),
-                    same_id.eq(repeats),
-                    contained.eq((message.change_id < last_id) | repeats & ~self.i_state.open),
-                    chains.eq((message.previous_change_id == last_id)
-                              | repeats & self.i_state.open),
-                ]
+                m.d.sync += book.eq(self.i_state)
                 with m.If(self.i_arrives):
                     m.next = "JUDGE"
             with m.State("JUDGE"):
                 m.next = "LEVELS"
-                healthy = book.built & ~book.stale & self.i_newer
                 m.d.comb += [
                     levels.i_sides.valid.eq(1),
-                    levels.i_sides.payload.eq(book.sides),
+                    levels.i_sides.payload.eq(Mux(judge.o_begins, 0, book.sides)),
+                    self.o_count_contained.eq(judge.o_contained),
+                    self.o_count_chain_breaks.eq(judge.o_breaks),
+                    self.o_count_snapshots_ignored.eq(judge.o_skips & message.final),
                 ]
-                with m.If(increment):
-                    with m.If(~book.built | book.stale):
-                        pass
-                    with m.Elif(~self.i_newer):
-                        m.d.sync += withdraw()
-                    with m.Elif(contained):
-                        m.d.comb += self.o_count_contained.eq(1)
-                        m.d.sync += unexpected.eq(1)
-                    with m.Elif(~chains):
-                        m.d.comb += self.o_count_chain_breaks.eq(1)
-                        m.d.sync += [*withdraw(), unexpected.eq(1)]
-                    with m.Else():
-                        m.d.sync += applying.eq(1)
-                with m.Elif(healthy | message.adrift | book.skipping):
-                    m.d.comb += self.o_count_snapshots_ignored.eq(message.final)
+                m.d.sync += [
+                    applying.eq(judge.o_applies | judge.o_begins),
+                    unexpected.eq(judge.o_contained | judge.o_breaks),
+                ]
+                with m.If(judge.o_breaks | judge.o_distrusts):
+                    m.d.sync += withdraw()
+                with m.If(judge.o_skips):
                     m.d.sync += skip()
-                with m.Elif(book.building & same_id):
+                with m.If(judge.o_continues):
                     m.next = "LOOK_FRAME"
-                with m.Else():
-                    m.d.comb += levels.i_sides.payload.eq(0)
+                with m.If(judge.o_begins):
                     m.d.sync += [
-                        applying.eq(1),
                         book.eq(0),
                         book.building.eq(1),
                         book.channel.eq(message.channel),

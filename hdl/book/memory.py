@@ -7,7 +7,7 @@ from tickwire.hdl.book.record import NUMBER, Entry, book_state
 from tickwire.hdl.feed.event import Side
 from tickwire.hdl.stream.packet import strobe
 
-__all__ = ["BookMemory", "RowAddress", "row_write", "state_write", "NumberWrite", "block_read"]
+__all__ = ["BookMemory", "RowAddress", "row_write", "state_write", "NumberWrite"]
 
 
 class RowAddress(data.Struct):
@@ -35,22 +35,6 @@ def row_write(row_levels):
 def state_write(levels):
     """The state of one book."""
     return data.StructLayout({"index": 7, "state": book_state(levels)})
-
-
-def block_read(m, block, address, *, enable=1):
-    """Registered read of a memory, as a block RAM does it; returns the register.
-
-    A read port without a clock and a register behind it become the read port of a block RAM.
-    The attribute ``no_rw_check`` of the memory promises that nobody uses what is read in the very
-    cycle in which the same word is written: without it synthesis surrounds every block RAM
-    with a bypass of twice its width. Amaranth's own clocked port cannot say that.
-    """
-    port = block.read_port(domain="comb")
-    register = Signal(block.shape, reset_less=True)
-    m.d.comb += port.addr.eq(address)
-    with m.If(enable):
-        m.d.sync += register.eq(port.data)
-    return register
 
 
 class BookMemory(wiring.Component):
@@ -135,6 +119,8 @@ class BookMemory(wiring.Component):
         ]
         index = address.index[:index_bits]
 
+        # Nobody uses what is read in the very cycle in which it is written: the preview does not
+        # as long as the authority works on that book, except the state, where `o_collided` tells.
         def block(name, shape, depth):
             m.submodules[name] = made = memory.Memory(
                 shape=unsigned(Shape.cast(shape).width), depth=depth, init=[],
@@ -142,9 +128,10 @@ class BookMemory(wiring.Component):
             return made
 
         def read(made, where, shape):
-            register = block_read(m, made, where)
+            port = made.read_port()
             output = Signal(shape, reset_less=True)
-            m.d.sync += output.eq(register)
+            m.d.comb += port.addr.eq(where)
+            m.d.sync += output.eq(port.data)
             return output
 
         # Rows: a memory for every lane of either side. Their writes are registered, for a

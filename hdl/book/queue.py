@@ -3,7 +3,6 @@
 from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
-from tickwire.hdl.book.memory import block_read
 from tickwire.hdl.book.record import Record
 from tickwire.hdl.stream.packet import strobe
 
@@ -79,13 +78,14 @@ class RecordQueue(wiring.Component):
             move.eq(fetched & (~self.o.valid | self.o.ready)),
             fetch.eq((begin != committed) & (~fetched | move)),
         ]
-        record = block_read(m, records, begin[:-1], enable=fetch)
+        read = records.read_port()
+        m.d.comb += [read.addr.eq(begin[:-1]), read.en.eq(fetch)]
         with m.If(fetch):
             m.d.sync += [begin.eq(begin + 1), fetched.eq(1)]
         with m.Elif(move):
             m.d.sync += fetched.eq(0)
         with m.If(move):
-            m.d.sync += [self.o.payload.as_value().eq(record), self.o.valid.eq(1)]
+            m.d.sync += [self.o.payload.as_value().eq(read.data), self.o.valid.eq(1)]
         with m.Elif(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         return m
