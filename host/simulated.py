@@ -5,14 +5,11 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
-import re
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -27,51 +24,14 @@ from tickwire.host.card_memory import (
     WRITE,
     Layout,
 )
+from tickwire.host.card_process import alive, checked_name, log_path, memory_path, pause
 from tickwire.host.errors import BoardError, BusError, CardDiedError
 
-__all__ = ["SimulatedBoard", "memory_path", "log_path"]
+__all__ = ["SimulatedBoard"]
 
 _FIELD = {name: place for place, name in enumerate(FIELDS)}
 _DEFAULT_TOP = "tickwire.gateware.gateway:SimulatedGateway"
 _PATIENCE = 60.0        # seconds in which a card that lives answers
-
-
-def _checked(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
-        raise BoardError("A card's name is made of letters, digits, '_', '.' and '-', "
-                         f"not {name!r}")
-    return name
-
-
-def memory_path(name: str) -> Path:
-    """Where a card's shared memory is, by the card's name."""
-    shared = Path("/dev/shm")
-    return (shared if shared.is_dir() else Path(tempfile.gettempdir())) / f"tickwire-{name}"
-
-
-def log_path(name: str) -> Path:
-    """What a card prints goes there."""
-    return Path(tempfile.gettempdir()) / f"tickwire-{name}.log"
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-        # A process that has ended and was not yet waited for still has its number.
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (ProcessLookupError, FileNotFoundError):
-        return False
-    except PermissionError:
-        return True
-
-
-def _pause(turn: int) -> None:
-    """Wait a little, longer the longer it has lasted."""
-    if turn < 2000:
-        if turn % 50 == 49:
-            os.sched_yield()
-    else:
-        time.sleep(min(1e-3, 1e-5 * (turn - 1999)))
 
 
 class SimulatedBoard:
@@ -109,12 +69,12 @@ class SimulatedBoard:
             If there is none.
         """
         try:
-            with memory_path(_checked(name)).open("rb") as file:
+            with memory_path(checked_name(name)).open("rb") as file:
                 header = memoryview(file.read(HEADER_BYTES)).cast("Q")
         except FileNotFoundError:
             header = None
         if header is None or len(header) * 8 < HEADER_BYTES or header[_FIELD["magic"]] != MAGIC \
-                or not _alive(header[_FIELD["pid"]]):
+                or not alive(header[_FIELD["pid"]]):
             raise BoardError(f"There is no simulated card named {name}: start one with "
                              f"`python -m tickwire.sim.card {name}`, or open 'sim:' for one of "
                              "your own")
@@ -139,7 +99,7 @@ class SimulatedBoard:
         BoardError
             If the card did not come up, with the end of what it printed.
         """
-        name = _checked(name or f"{os.getpid()}-{time.monotonic_ns():x}")
+        name = checked_name(name or f"{os.getpid()}-{time.monotonic_ns():x}")
         top = top or os.environ.get("TICKWIRE_SIM_TOP", _DEFAULT_TOP)
         log = log_path(name)
         with log.open("wb") as output:
@@ -170,7 +130,7 @@ class SimulatedBoard:
         """Wait for the card. CardDiedError if it is gone."""
         turn, deadline = 0, 0.0
         while not done():
-            _pause(turn)
+            pause(turn)
             turn += 1
             if turn % 1024:
                 continue
@@ -191,7 +151,7 @@ class SimulatedBoard:
             if status is None:
                 return
             end = f" with status {status}"
-        elif _alive(self._pid):
+        elif alive(self._pid):
             return
         else:
             end = ""

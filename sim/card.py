@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from tickwire.host.card_memory import FIELDS, HEADER_BYTES, MAGIC, Layout
-from tickwire.host.simulated import SimulatedBoard, memory_path
+from tickwire.host.card_process import log_path, memory_path
+from tickwire.host.simulated import SimulatedBoard
 from tickwire.sim.build_tools import ToolError
 from tickwire.sim.engine import load_library
 from tickwire.sim.engine_build import library_of_top
@@ -83,7 +84,8 @@ def serve(name: str, library: Path, layout: Layout, *, core_hz: int, owner: int 
         while not header[_FIELD["stop"]]:
             functions.tickwire_card_serve(card, _SLICE_NS)
             if owner and os.getppid() != owner:
-                print(f"process {owner}, which started this card, is gone", flush=True)
+                # Nobody is left who would read the log.
+                log_path(name).unlink(missing_ok=True)
                 break
         functions.tickwire_card_destroy(card)
         header[_FIELD["ended"]] = 1

@@ -52,7 +52,7 @@ def test_accesses_are_those_of_the_words(registers, fake_board):
 
 def test_a_row_is_staged_and_committed_last(registers, fake_board):
     registers.write_row("SUBSCRIPTIONS", 1023, valid=1, port=6100, group=0xEF01_0203, channel=63)
-    packed = 1 | 6100 << 1 | 0xEF01_0203 << 17 | 63 << 49
+    packed = 1 | 0xEF01_0203 << 1 | 6100 << 33 | 63 << 49
     assert fake_board.accesses == [
         ("write", at("ROW"), packed & 0xFFFF_FFFF), ("write", at("ROW") + 4, packed >> 32),
         ("write", at("SUBSCRIPTIONS"), 1023)]

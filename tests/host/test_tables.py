@@ -40,7 +40,7 @@ def test_subscriptions_stand_where_the_hardware_looks(board):
     for channel in range(64):
         group, port = f"239.{channel}.{rng.randrange(256)}.7", rng.randrange(1, 65536)
         subscriptions.add(group, port, channel)
-        key = int.from_bytes(bytes(map(int, group.split("."))), "big") << 16 | port
+        key = int.from_bytes(bytes(map(int, group.split("."))), "big") | port << 32
         wanted[key] = channel
     with pytest.raises(RegisterError, match="room for 64 groups.*remove one before 224.0.1.1:9"):
         subscriptions.add("224.0.1.1", 9, 0)

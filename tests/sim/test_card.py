@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from tickwire.gateware.registers import MAGIC, REGISTERS
 from tickwire.host.card_memory import FIELDS, Layout, c_header
+from tickwire.host.card_process import log_path, memory_path
 from tickwire.host.errors import BoardError, CardDiedError
 from tickwire.host.gateway import Gateway
-from tickwire.host.simulated import SimulatedBoard, memory_path
+from tickwire.host.simulated import SimulatedBoard
 from tickwire.sim.engine import Engine
 from tickwire.sim.engine_build import build_library
 from tickwire.sim.toy_gateway import ToyGateway
@@ -210,6 +211,7 @@ def test_a_card_of_ones_own_ends_with_its_host():
     host.wait()
     host.stdout.close()
     until(lambda: not memory_path(name).exists())
+    assert not log_path(name).exists()
 
 
 def test_a_named_card_lives_on_its_own_and_ends_when_told():
