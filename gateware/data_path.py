@@ -116,6 +116,7 @@ class DataPath(Elaboratable):
         forward(m, self.launch.o_void, self.risk.i_void)
         forward(m, self.book.o_disarm, self.risk.i_disarm[0])
         forward(m, self.order_transmit.o_inexact, self.risk.i_disarm[1])
+        forward(m, self.launch.o_disarm, self.risk.i_disarm[2])
         m.d.comb += [
             self.strategy.i_book.valid.eq(
                 self.book.o.valid & ~(late.valid & self.book.o_book_snapshot)),
@@ -124,6 +125,8 @@ class DataPath(Elaboratable):
             self.strategy.i_room.eq(self.launch.o_room),
             self.launch.i_committed.eq(self.strategy.o_committed),
             self.launch.now.eq(self.counter.o),
+            self.risk.i_coming.eq(self.launch.o_coming),
+            self.risk.i_any.eq(self.launch.o_any),
             self.risk.i_decided.eq(self.launch.o_decided),
             self.risk.i_released.eq(self.launch.o_released),
             self.risk.now.eq(self.counter.o),

@@ -29,10 +29,14 @@ __all__ = ["Levels", "Comparison", "compare_tickers", "compare_snapshots", "comp
 Levels = tuple[Sequence[tuple[float, float]], Sequence[tuple[float, float]]]
 
 FAULTS = 10                 # so many are told in words
-DROP_PLACES = ("RX_FCS_ERROR", "RX_SYMBOL_ERROR", "RX_RUNT", "RX_OVERSIZE", "CROSSING_", "IP_",
-               "UDP_", "FEED_MALFORMED", "FEED_DUPLICATE", "FEED_GAP", "BOOK_QUEUE_OVERFLOW",
-               "BOOK_DISCARDED", "BOOK_INCONSISTENT", "BOOK_CHAIN_BREAK", "INTENTS_LOST",
-               "TX_UNDERRUN", "EVENT_OVERFLOW")
+DROP_PLACES = ("RX_FCS", "RX_SYMBOL", "RX_RUNT", "RX_OVERSIZE", "RX_PREAMBLE",
+               "CROSSING_OVERFLOW", "IP_NOT_IP", "IP_BAD_IP_HEADER", "IP_IP_CHECKSUM",
+               "IP_FRAGMENT", "IP_NOT_UDP", "IP_DESTINATION", "IP_UDP_LENGTH",
+               "IP_UDP_CHECKSUM", "IP_NO_SUBSCRIPTION", "FEED_MALFORMED", "FEED_DUPLICATE",
+               "FEED_GAP", "BOOK_QUEUE_OVERFLOW", "BOOK_UNKNOWN_INSTRUMENT",
+               "BOOK_BEYOND_HORIZON", "BOOK_INCONSISTENT", "BOOK_CHAIN_BREAKS",
+               "BOOK_PREVIEW_MISMATCH", "STRATEGY_NO_ROOM", "STRATEGY_MISMATCH", "TX_UNDERRUN",
+               "EVENT_LOST")
 
 
 @dataclass

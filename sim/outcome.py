@@ -79,7 +79,7 @@ class Outcome:
             "messages": checks.messages(run.counters),
             "book": {
                 "instruments": len(self.plan.instruments),
-                "level_changes": run.counters.get("BOOK_LEVELS", 0),
+                "level_changes": run.counters.get("BOOK_LEVEL_CHANGES", 0),
                 "updates": run.counters.get("BOOK_UPDATES", 0),
                 "tickers_checked": self.tickers.checked, "tickers_equal": self.tickers.equal,
                 "tickers_before_book": self.tickers.apart,

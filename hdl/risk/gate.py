@@ -57,7 +57,7 @@ class RiskGate(wiring.Component):
         Limits of one instrument. Writing them lifts what ``i_disarm`` did.
     i_rate : In(table_write(RateLimit, 2))
         Budgets: row 0 for new orders, row 1 for cancels.
-    i_disarm : In(strobe(7)).array(2)
+    i_disarm : In(strobe(7)).array(3)
         Restrict this instrument until its limits are written again.
     armed, killed, host_timeout : In(1)
         From :class:`tickwire.hdl.risk.arming.Arming`.
@@ -97,7 +97,7 @@ class RiskGate(wiring.Component):
             "i_host": In(stream.Signature(OrderIntent)),
             "i_write": In(table_write(RiskLimits, instruments)),
             "i_rate": In(table_write(RateLimit, 2)),
-            "i_disarm": In(strobe(7)).array(2),
+            "i_disarm": In(strobe(7)).array(3),
             "armed": In(1), "killed": In(1), "host_timeout": In(1),
             "log_full": In(1), "session_ok": In(1), "window_ok": In(1), "tx_busy": In(1),
             "o_query": Out(7),

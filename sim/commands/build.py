@@ -67,7 +67,7 @@ def _default_core(part: Part) -> Core:
     from tickwire.gateware.config import GatewayConfig
     from tickwire.gateware.gateway import Gateway
     config = GatewayConfig()
-    return prepare(Gateway(config), part, config=config)
+    return prepare(Gateway(config), part, domains={"rx": "rx"}, config=config)
 
 
 def _route(core: Core, seeds: Sequence[int], console: Console) -> Mapping[str, Any]:

@@ -123,7 +123,7 @@ class FakeMachine:
                              **self._touch(f["bestBidPrice"], f["bestBidAmount"],
                                            f["bestAskPrice"], f["bestAskAmount"]))
         self.books.datagram(self.packet, datagram)
-        self.count["BOOK_LEVELS"] = self.books.level_changes
+        self.count["BOOK_LEVEL_CHANGES"] = self.books.level_changes
         self.count["BOOK_UPDATES"] = self.books.updates
         for decision in self.orders.get(self.packet, ()):
             self._order(decision, (start + decision.field_end) // 8)
