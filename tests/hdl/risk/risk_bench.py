@@ -195,7 +195,7 @@ class Bench:
         ctx.set(g.i_rate.valid, "rate" in cycle)
         if "rate" in cycle:
             ctx.set(g.i_rate.payload, {"index": cycle["rate"][0], "row": cycle["rate"][1]})
-        for port, index in zip(g.i_disarm, cycle.get("disarm", (None, None)), strict=True):
+        for port, index in zip(g.i_disarm, cycle.get("disarm", ()), strict=False):
             ctx.set(port.valid, index is not None)
             if index is not None:
                 ctx.set(port.payload, index)
