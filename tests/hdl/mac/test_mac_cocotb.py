@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from amaranth.hdl import Module
+from amaranth.hdl import ClockDomain, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from tickwire.hdl.mac.frame import FrameEnd
@@ -16,6 +16,8 @@ from tickwire.sim import cocotb_runner
 class MacPair(wiring.Component):
     """``xgmii_rx_*`` in domain rx → crossing → receiver; transmitter → ``xgmii_tx_*``."""
 
+    rx_clk: In(1)
+    rx_rst: In(1)
     xgmii_rx_data: In(64)
     xgmii_rx_control: In(8)
     xgmii_rx_valid: In(1)
@@ -28,6 +30,7 @@ class MacPair(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        m.domains.rx = rx = ClockDomain()
         m.submodules.crossing = crossing = ElasticCrossing()
         m.submodules.receive = receive = MacReceive()
         m.submodules.transmit = transmit = MacTransmit()
@@ -36,6 +39,8 @@ class MacPair(wiring.Component):
         wiring.connect(m, receive.o, wiring.flipped(self.received))
         wiring.connect(m, receive.o_end, wiring.flipped(self.received_end))
         m.d.comb += [
+            rx.clk.eq(self.rx_clk),
+            rx.rst.eq(self.rx_rst),
             crossing.i.valid.eq(self.xgmii_rx_valid),
             crossing.i.payload.data.eq(self.xgmii_rx_data),
             crossing.i.payload.control.eq(self.xgmii_rx_control),
