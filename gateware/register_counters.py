@@ -3,9 +3,9 @@
 import re
 
 from tickwire.hdl.book.counts import AUTHORITY_COUNTS, WRITER_COUNTS
+from tickwire.hdl.csr.register_table import Counter
 from tickwire.hdl.wire.deribit import DERIBIT
 
-from .register_table import Counter
 from .vocabulary import Reason
 
 __all__ = ["COUNTERS"]

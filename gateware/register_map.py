@@ -5,8 +5,9 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
+from tickwire.hdl.csr.register_table import PAGE_BYTES, Entry, Page, Register, Staging
+
 from .records import Record
-from .register_table import PAGE_BYTES, Entry, Page, Register, Staging
 
 __all__ = ["Word", "RegisterMap"]
 

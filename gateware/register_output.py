@@ -2,8 +2,7 @@
 
 import json
 
-from .register_map import RegisterMap
-from .register_table import (
+from tickwire.hdl.csr.register_table import (
     Access,
     Command,
     Counter,
@@ -14,6 +13,8 @@ from .register_table import (
     Table,
     Window,
 )
+
+from .register_map import RegisterMap
 
 __all__ = ["rows", "to_json", "to_c_header", "to_markdown"]
 

@@ -1,6 +1,6 @@
 """The configuration page: switches, and the tables that the host fills row by row."""
 
-from .register_table import Entry, Field, Register, Staging, Table
+from tickwire.hdl.csr.register_table import Entry, Field, Register, Staging, Table
 
 __all__ = ["CONFIGURATION"]
 

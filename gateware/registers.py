@@ -1,9 +1,10 @@
 """THE register table of the gateway: bank, host, C header and reference page come from it."""
 
+from tickwire.hdl.csr.register_table import Access, Command, Field, Page, Register, Window
+
 from .records import RECORDS
 from .register_counters import COUNTERS
 from .register_map import RegisterMap
-from .register_table import Access, Command, Field, Page, Register, Window
 from .register_tables import CONFIGURATION
 from .vocabulary import Action, Reason, Side
 

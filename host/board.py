@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from tickwire.gateware.register_table import BAR_BYTES
+from tickwire.hdl.csr.register_table import BAR_BYTES
 from tickwire.host.errors import BoardError, BusError
 
 __all__ = ["Board", "PcieBoard"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tickwire.gateware.config import GatewayConfig
 from tickwire.gateware.register_map import RegisterMap
-from tickwire.gateware.register_table import (
+from tickwire.gateware.registers import MAGIC, REGISTERS
+from tickwire.hdl.csr.register_table import (
     Access,
     Command,
     Counter,
@@ -15,7 +16,6 @@ from tickwire.gateware.register_table import (
     Table,
     Window,
 )
-from tickwire.gateware.registers import MAGIC, REGISTERS
 from tickwire.host.board import Board
 from tickwire.host.errors import BoardError, RegisterError
 

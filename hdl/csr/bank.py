@@ -3,7 +3,10 @@
 from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
-from tickwire.gateware.register_table import (
+from tickwire.hdl.csr.bus import CsrBus
+from tickwire.hdl.csr.counters import CounterFile
+from tickwire.hdl.csr.ports import INTERNAL, depth_of, members
+from tickwire.hdl.csr.register_table import (
     PAGE_BYTES,
     Access,
     Command,
@@ -13,9 +16,6 @@ from tickwire.gateware.register_table import (
     Table,
     Window,
 )
-from tickwire.hdl.csr.bus import CsrBus
-from tickwire.hdl.csr.counters import CounterFile
-from tickwire.hdl.csr.ports import INTERNAL, depth_of, members
 
 __all__ = ["RegisterBank"]
 

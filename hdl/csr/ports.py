@@ -3,7 +3,7 @@
 from amaranth.lib import stream, wiring
 from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
-from tickwire.gateware.register_table import (
+from tickwire.hdl.csr.register_table import (
     Access,
     Command,
     Counter,

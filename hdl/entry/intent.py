@@ -1,7 +1,6 @@
 """What a strategy or the host wants, what the risk gate says of it, what became of it."""
 
 from amaranth.lib import data, enum
-
 from tickwire.hdl.feed.event import Side
 
 __all__ = ["Action", "Source", "Reason", "OrderIntent", "Order", "OrderOutcome"]

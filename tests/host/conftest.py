@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from tickwire.gateware.config import GatewayConfig
-from tickwire.gateware.register_table import Access, Register
 from tickwire.gateware.registers import REGISTERS
+from tickwire.hdl.csr.register_table import Access, Register
 
 
 class FakeBoard:

@@ -1,8 +1,8 @@
 """Registers by name: which accesses they make, and the sentences of their errors."""
 
 import pytest
-from tickwire.gateware.register_table import Counter
 from tickwire.gateware.registers import REGISTERS
+from tickwire.hdl.csr.register_table import Counter
 from tickwire.host.errors import BoardError, RegisterError
 from tickwire.host.registers import Registers, identify
 

@@ -236,11 +236,11 @@ def test_increments_between_the_parts_are_passed_over():
     assert [event[2] for _, event in heard.o] == [True, False]
 
 
-@pytest.mark.parametrize("missing", [0, 1])
-def test_snapshot_with_a_missing_part_builds_no_book(missing):
+@pytest.mark.parametrize("count, missing", [(3, 0), (3, 1), (2, 0)])
+def test_snapshot_with_a_missing_part_builds_no_book(count, missing):
     game = Game()
-    parts = [snapshot(0, 5, [(100, 1)], [], final=0), snapshot(0, 5, [(99, 1)], [], final=0),
-             snapshot(0, 5, [], [(110, 1)])]
+    parts = [snapshot(0, 5, [(100 - n, 1)], [(110 + n, 1)], final=int(n == count - 1))
+             for n in range(count)]
     for number, part in enumerate(parts):
         if number != missing:
             game.frame(part, channel=SNAPSHOTS, gap=number == missing + 1)
@@ -316,6 +316,44 @@ def test_event_is_late_once_when_the_memory_is_behind():
     assert heard.counts["late"] == 2
     assert [event[1][0] for _, event in heard.o[4:]] == [
         (105, 1), (106, 1), (100, 1), (107, 1), (108, 1)]
+
+
+def test_memory_that_is_behind_is_not_taken_for_the_book():
+    """A further message with the same ids fits the memory, which lacks the one before."""
+    game = started()
+    game.frame(increment(0, 7, 9, (BID, CREATED, 105, 1), final=0),
+               increment(1, 7, 8, (BID, CREATED, 106, 1)),
+               increment(0, 7, 9, (BID, CREATED, 104, 1)))
+    heard = game.run()
+    assert heard.counts["late"] == 1
+    assert [event[:2] for _, event in heard.o[4:]] == [
+        (1, ((106, 1), (110, 4))), (0, ((105, 1), (110, 4)))]
+
+
+def test_registers_do_not_go_on_after_a_bad_frame():
+    game = started()
+    game.frame(increment(1, 7, 8, *[(BID, CREATED, 20 + n, 1) for n in range(5)]), drain=0,
+               pause=1)
+    game.frame(increment(0, 7, 8, (BID, CREATED, 105, 1)), good=False, drain=0, pause=1)
+    game.frame(increment(0, 8, 9, (BID, CREATED, 106, 1)))
+    heard = play(game.script)
+    assert [event[:3] for _, event in heard.o[4:]] == [
+        (1, ((100, 1), (110, 4)), True), (0, ((105, 1), (110, 4)), True),
+        (0, (None, None), False)]
+
+
+def test_events_of_preview_and_authority_never_meet():
+    game = started()
+    for number in range(26):
+        game.frame(increment(2, 0, 99, (BID, CREATED, 105, 1)), channel=2)
+        game.frame(snapshot(2, 7, *SMALL), channel=SNAPSHOTS, drain=0, pause=10 + number)
+        game.frame(increment(0, 7 + number, 8 + number, (ASK, CHANGED, 110, 9 + number)))
+    heard = game.run()
+    together = {cycle for cycle, *_ in heard.book} & {
+        cycle for cycle, event in heard.o if event[0] == 0}
+    cycles = sorted(cycle for cycle, _ in heard.o)
+    assert not together and any(late - early == 1
+                                for early, late in zip(cycles, cycles[1:], strict=False))
 
 
 def test_event_is_late_when_all_known_levels_are_deleted():

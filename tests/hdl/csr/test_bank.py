@@ -7,7 +7,9 @@ import pytest
 from amaranth.sim import Simulator
 from tickwire.gateware.config import GatewayConfig
 from tickwire.gateware.register_map import RegisterMap
-from tickwire.gateware.register_table import (
+from tickwire.gateware.registers import MAGIC, REGISTERS
+from tickwire.hdl.csr.bank import RegisterBank
+from tickwire.hdl.csr.register_table import (
     Access,
     Command,
     Counter,
@@ -18,8 +20,6 @@ from tickwire.gateware.register_table import (
     Table,
     Window,
 )
-from tickwire.gateware.registers import MAGIC, REGISTERS
-from tickwire.hdl.csr.bank import RegisterBank
 
 CONFIG = GatewayConfig(instruments=16)
 

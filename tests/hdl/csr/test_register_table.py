@@ -9,7 +9,8 @@ from tickwire.gateware import register_output, vocabulary
 from tickwire.gateware.config import GatewayConfig
 from tickwire.gateware.records import RECORDS, Record, RecordField
 from tickwire.gateware.register_map import RegisterMap
-from tickwire.gateware.register_table import (
+from tickwire.gateware.registers import REGISTERS
+from tickwire.hdl.csr.register_table import (
     Access,
     Command,
     Counter,
@@ -20,7 +21,6 @@ from tickwire.gateware.register_table import (
     Table,
     Window,
 )
-from tickwire.gateware.registers import REGISTERS
 from tickwire.hdl.entry import intent
 from tickwire.hdl.feed.event import Side
 
