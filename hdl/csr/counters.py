@@ -19,6 +19,8 @@ class CounterFile(wiring.Component):
     cycles after it at the earliest, so each counter is visited again within 10 / 3 of ``count``
     cycles and one read; the bits beside the memory count to four times ``count`` or more.
 
+    Latency: ``i_read`` → ``o_done`` 7 cycles.
+
     Totals survive a reset of the core; they start at 0 when the device is configured.
 
     Parameters

@@ -23,6 +23,8 @@ class OrderTemplates(wiring.Component):
     the cycle after ``i_start`` each ``i_advance`` brings the following row into ``o_row`` in the
     next cycle.
 
+    Latency: ``i_select``, ``i_advance`` → ``o_row`` 1 cycle; ``i_write`` → ``o_constant`` 1 cycle.
+
     Members
     -------
     i_write : table_write of 64-bit rows

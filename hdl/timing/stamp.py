@@ -28,6 +28,8 @@ class CycleCounter(wiring.Component):
 
     Both outputs stand for the present cycle: in the first cycle after reset they are 0.
 
+    Latency: ``i_skip`` → ``o`` 1 cycle.
+
     Parameters
     ----------
     width : int
