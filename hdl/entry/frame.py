@@ -36,6 +36,8 @@ class OrderFrame(wiring.Component):
     in use. From the next cycle on ``i_taken`` brings the following beat in the cycle after it, and
     ``i_finished`` goes back to a first beat.
 
+    Latency: ``i_select``, ``i_taken`` → ``o`` 1 cycle; ``i_checksum`` → ``o`` 0 cycles.
+
     Only the checksum has no register of its own here: it may come in the very cycle in which
     its beat stands.
 
