@@ -26,7 +26,7 @@ LEAST_CYCLES = 1_000_000
 
 
 def bench(make: Callable[[], Any], *, packets: int, folder: Path) -> dict[str, Any]:
-    """Play the same generated frames through CXXRTL and through cocotb with Verilator.
+    """Play the same generated frames through the native engine and through cocotb.
 
     Parameters
     ----------
@@ -34,28 +34,28 @@ def bench(make: Callable[[], Any], *, packets: int, folder: Path) -> dict[str, A
         Makes the top component, which has the ports of :class:`Engine`; called once for each
         engine.
     packets : int
-        How many packets are generated. CXXRTL plays them again and again, for at least a million
-        cycles; cocotb once.
+        How many packets are generated. The native engine plays them again and again, for at
+        least a million cycles; cocotb once.
     folder : Path
         For the capture and the results.
 
     Returns
     -------
     dict
-        ``packets``, ``cxxrtl`` and ``cocotb``, each ``{cycles, seconds, cycles_per_second}``, and
+        ``packets``, ``native`` and ``cocotb``, each ``{cycles, seconds, cycles_per_second}``, and
         ``ratio``, the one's speed over the other's.
     """
     folder.mkdir(parents=True, exist_ok=True)
     capture = folder.resolve() / "frames.pcap"
     write_traffic(capture, 1, packets)
-    results = {"cxxrtl": _cxxrtl(make(), capture), "cocotb": _cocotb(make(), capture)}
+    results = {"native": _native(make(), capture), "cocotb": _cocotb(make(), capture)}
     for result in results.values():
         result["cycles_per_second"] = round(result["cycles"] / result["seconds"])
-    ratio = results["cxxrtl"]["cycles_per_second"] / results["cocotb"]["cycles_per_second"]
+    ratio = results["native"]["cycles_per_second"] / results["cocotb"]["cycles_per_second"]
     return {"packets": packets, **results, "ratio": round(ratio, 1)}
 
 
-def _cxxrtl(component: Any, capture: Path) -> dict[str, Any]:
+def _native(component: Any, capture: Path) -> dict[str, Any]:
     words = frames_to_words(packet.data for packet in read_capture(capture))
     with Engine.build(component) as engine:
         engine.run(words.data, words.control)   # the first pass warms the caches
@@ -87,14 +87,14 @@ def main(arguments: list[str] | None = None) -> None:
     result = bench(Gateway, packets=chosen.packets, folder=chosen.out)
     (chosen.out / "bench.json").write_text(json.dumps(result, indent=1) + "\n")
     table = Table("engine", "cycles", "seconds", "cycles a second")
-    for name in ("cxxrtl", "cocotb"):
+    for name in ("native", "cocotb"):
         one = result[name]
         table.add_row(name, f"{one['cycles']:,}", f"{one['seconds']:.2f}",
                       f"{one['cycles_per_second']:,}")
     console = Console()
     console.print(table)
-    console.print(f"CXXRTL is {result['ratio']} times as fast, on the same {result['packets']} "
-                  "packets in this run.", highlight=False)
+    console.print(f"The native engine is {result['ratio']} times as fast, on the same "
+                  f"{result['packets']} packets in this run.", highlight=False)
 
 
 if __name__ == "__main__":

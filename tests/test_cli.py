@@ -56,7 +56,7 @@ def test_unknown_command_is_wrong_use():
 def test_starting_imports_nothing_heavy():
     """Help must be there at once: no NumPy, no Amaranth, nothing of a command."""
     code = ("import sys; from tickwire.sim.cli import make_app; make_app([]);"
-            "print([m for m in ('numpy', 'amaranth', 'dpkt', 'matplotlib', "
+            "print([m for m in ('numpy', 'amaranth', 'dpkt', "
             "'tickwire.sim.commands.replay') if m in sys.modules])")
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
                            check=True, timeout=60)
@@ -119,7 +119,7 @@ def test_replay_from_file_to_report(tmp_path, monkeypatch):
     machines = []
 
     def machine_factory(engine, *, waves, progress):
-        assert engine == "cxxrtl" and waves is None
+        assert engine == "verilator" and waves is None
 
         def make():
             machines.append(FakeMachine(break_level=broken))
