@@ -57,7 +57,7 @@ def run_tool(name: str, arguments: Sequence[str], *, cwd: Path, log: Path,
     # A tool starts others by their bare names (SymbiYosys its solvers).
     path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")])
     lines: list[str] = []
-    with log.open("w") as file, subprocess.Popen(
+    with log.open("w", buffering=1) as file, subprocess.Popen(
             command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, errors="replace",
             env={**os.environ, "PATH": path}) as process:
