@@ -155,8 +155,9 @@ class OrderTransmit(wiring.Component):
                          settling.eq(1)]
         m.d.comb += self.o_busy.eq(self.i.valid | active | settling)
 
+        # Loaded all the time until there is an order: so `i.valid` need not reach all of it.
         session = self.i_session
-        with m.If(self.i.valid):
+        with m.If(~active):
             m.d.sync += [
                 order.eq(self.i.payload),
                 holes.new.eq(new),

@@ -37,7 +37,7 @@ def _ordered(double):
 class FeedDecoder(wiring.Component):
     """Reads the messages of a :class:`FeedPlan` out of datagrams, at any alignment of their bytes.
 
-    Fields of the event keep their values until another message brings its own. Of a snapshot
+    Fields of the event keep their values until the walk comes to the place that brings the next. Of a snapshot
     ``previous_change_id`` is undefined and ``change`` CREATED, of an increment ``complete`` is 0.
     ``sequence`` is the venue's 32-bit number. A price that is infinite or no number makes a
     datagram malformed if it is a level's; in a ticker the event is left out, and TICKER with it.
@@ -63,7 +63,7 @@ class FeedDecoder(wiring.Component):
     i_stamp : In, 16 bits
         Of the beat.
     i_channel, i_match : In, 6 bits and 1 bit
-        Of the datagram: known one cycle before the 32nd byte of the payload comes, at the
+        Of the datagram: known two cycles before the 32nd byte of the payload comes, at the
         latest, until ``i_end``.
     i_end : In, strobe(DatagramEnd)
         Three cycles after the last beat at the earliest, before the next one's first.
@@ -177,7 +177,8 @@ class FeedDecoder(wiring.Component):
                                      if stop.number in stops and stop.in_entry]) & ~finite)
             if target in _LARGEST:
                 faults.append(is_at(stops) & (raw > _LARGEST[target]))
-            with m.If(hit & is_at(stops)):
+            # Loaded in each beat up to the stop: so the hit, which is late, need not reach here.
+            with m.If(self.i.valid & is_at(stops)):
                 m.d.sync += event[target].eq(value)
         m.d.comb += walk.i_fault.eq(reduce(or_, faults))
 
@@ -203,14 +204,14 @@ class FeedDecoder(wiring.Component):
         kinds = {kind: is_at([stop.number for stop in stops_of(kind)])
                  for kind in FeedEventKind if stops_of(kind)}
         kinds[FeedEventKind.END] = at[GROUP]
-        with m.If(hit):
+        with m.If(self.i.valid):
             m.d.sync += [
                 event.kind.eq(reduce(or_, [Mux(condition, kind.value, 0)
                                            for kind, condition in kinds.items()])),
                 event.last.eq(walk.o_last_entry),
                 event.stamp.eq(self.i_stamp),
             ]
-        with m.If(hit & begins):
+        with m.If(self.i.valid & begins):
             m.d.sync += [
                 event.message.eq(reduce(or_, [
                     Mux(at[stop.number], stop.plan.kind.value, 0)

@@ -17,7 +17,7 @@ class SequenceTable(wiring.Component):
     Numbers are compared modulo 2³²: up to 2³¹ ahead is a gap, anything else was there before.
     The first datagram of a channel, after reset or ``reset``, is taken as it is.
 
-    Latency: ``channel`` → answers 1 cycle, ``sequence`` → answers 0 cycles.
+    Latency: ``channel`` → answers 2 cycles, ``sequence`` → answers 1 cycle.
 
     Parameters
     ----------
@@ -75,6 +75,8 @@ class SequenceTable(wiring.Component):
             writer.data.eq(self.sequence + 1),
             writer.en.eq(self.accept),
             ahead.eq(self.sequence - expected),
+        ]
+        m.d.sync += [
             self.o_repeated.eq(is_known & ahead[-1]),
             self.o_gap.eq(is_known & (self.sequence != expected) & ~ahead[-1]),
         ]

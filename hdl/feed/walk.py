@@ -4,7 +4,7 @@ from functools import reduce
 from operator import or_
 from typing import NamedTuple
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from tickwire.hdl.feed.lengths import LengthFields
@@ -43,6 +43,20 @@ class _Step(NamedTuple):
 def _choose(cases):
     """AND-OR of ``(condition, value)`` pairs, of which at most one condition holds."""
     return reduce(or_, [Mux(condition, value, 0) for condition, value in cases])
+
+
+def _is_below_8(first, second, low):
+    """Whether a sum, whose three lowest bits are ``low``, is less than 8, without its carries.
+
+    A sum is zero in all bits from 3 up exactly if each bit's half sum is the carry that zeros below
+    it would have made.
+    """
+    carry = first[2] & second[2] | (first[2] | second[2]) & ~low[2]
+    found = []
+    for bit in range(3, len(first)):
+        found.append(first[bit] ^ second[bit] ^ ~carry)
+        carry = first[bit] | second[bit]
+    return Cat(found).all()
 
 
 class MessageWalk(wiring.Component):
@@ -121,7 +135,8 @@ class MessageWalk(wiring.Component):
         length = Signal(_BITS)
         lane = Signal(range(LANES), init=(header.size - 1) % LANES)
         position = Signal(_BITS)
-        m.d.comb += position.eq(offset + length)
+        in_beat = Signal()          # it is one of the present beat's lanes
+        m.d.comb += [position.eq(offset + length), in_beat.eq(_is_below_8(offset, length, lane))]
         at = Signal(self._stop_count, init=1 << FRAME)
         active = Signal()
         # A step from beyond the payload's end misses the place that is looked for at that end: no
@@ -130,7 +145,7 @@ class MessageWalk(wiring.Component):
         m.d.comb += [
             self.o_lane.eq(lane),
             self.o_at.eq(at),
-            here.eq(~position[3:].any() & Mux(beat.first, beat.begin == 0, active)),
+            here.eq(in_beat & Mux(beat.first, beat.begin == 0, active)),
             self.o_hit.eq(self.i.valid & here & (self.o_lane < beat.end)),
         ]
 

@@ -110,15 +110,15 @@ class HeaderWalk(wiring.Component):
 
         # What the next beat's lower half will be; zero outside a frame.
         expected = Signal(len(Role))
+        # Nothing is expected when a frame begins, so its first beat need not be told from others.
+        begins_low = Signal()
         m.d.comb += [
-            low.eq(expected),
-            high.eq(following(low, tags[0], options == 0)),
+            begins_low.eq(beat.first & ~beat.begin[2]),
+            low.eq(expected | begins_low << Role.MAC_DESTINATION),
+            high.eq(following(expected, tags[0], options == 0)
+                    | begins_low << Role.MAC_MIXED
+                    | (beat.first & beat.begin[2]) << Role.MAC_DESTINATION),
         ]
-        with m.If(beat.first):
-            m.d.comb += [
-                low.eq(Mux(beat.begin[2], 0, 1 << Role.MAC_DESTINATION)),
-                high.eq(Mux(beat.begin[2], 1 << Role.MAC_DESTINATION, 1 << Role.MAC_MIXED)),
-            ]
         options_after = Signal(4)
         m.d.comb += [
             options_after.eq(options - self.o_options[0]),

@@ -45,9 +45,8 @@ class IpReceive(wiring.Component):
     are known. It ends by the IPv4 length, or with its frame if that is shorter; the verdict then
     says not good. A datagram with an empty payload gives no beats and no ``o_end``, but is counted.
 
-    Latency: frame beat → payload beat 0 cycles: ``data`` passes through, ``begin``, ``first`` and
-    the length come from registers. First payload beat → ``o_match``, ``o_channel`` 3 cycles.
-    ``i_end`` → ``o_end`` and counts 1 cycle.
+    Latency: frame beat → payload beat 1 cycle. First payload beat → ``o_match``, ``o_channel``
+    2 cycles. ``i_end`` → ``o_end`` and counts 2 cycles.
 
     Parameters
     ----------
@@ -162,17 +161,20 @@ class IpReceive(wiring.Component):
         slice_begin = Mux(begins, Cat(0, 1, low[Role.PORT]), 0)
         length_end = Mux(ends, left[:4], _LANES)
         frame_end = Mux(beat.last, beat.end, _LANES)
-        slice_ = self.o.payload
-        m.d.comb += [
-            self.o.valid.eq(self.i.valid & has_payload
-                            & (begins & (frame_end > slice_begin) | inside)),
-            slice_.data.eq(beat.data),
-            slice_.begin.eq(slice_begin),
-            slice_.end.eq(Mux(frame_end < length_end, frame_end, length_end)),
-            slice_.first.eq(begins),
-            slice_.last.eq(ends | beat.last),
-            self.o_stamp.eq(self.i_stamp),
+        slice_valid, stamp = Signal(), Signal(16, reset_less=True)
+        payload = Signal(Packet(_LANES), reset_less=True)
+        m.d.comb += slice_valid.eq(self.i.valid & has_payload
+                                   & (begins & (frame_end > slice_begin) | inside))
+        m.d.sync += [
+            self.o.valid.eq(slice_valid),
+            payload.data.eq(beat.data),
+            payload.begin.eq(slice_begin),
+            payload.end.eq(Mux(frame_end < length_end, frame_end, length_end)),
+            payload.first.eq(begins),
+            payload.last.eq(ends | beat.last),
+            stamp.eq(self.i_stamp),
         ]
+        m.d.comb += [self.o.payload.eq(payload), self.o_stamp.eq(stamp)]
 
         # Whose datagram it is.
         m.d.comb += table.i_key.eq(Cat(fields.group, walk.o_port))
@@ -214,10 +216,11 @@ class IpReceive(wiring.Component):
         m.d.sync += pseudo_header.eq(difference + PROTOCOL_UDP)
         m.d.comb += udp_sum.i_base.eq(_swap(pseudo_header))
 
-        # The verdict. The next frame may have begun when i_end comes, so what its headers would
-        # overwrite is kept a cycle longer.
+        # The verdict, in two steps: what the headers say, then the sums, which are ready a cycle
+        # later. The next frame may have begun when i_end comes, so what its headers would overwrite
+        # is kept a cycle longer.
         had_payload = Signal()
-        with m.If(self.o.valid):
+        with m.If(slice_valid):
             m.d.sync += had_payload.eq(1)
         with m.Elif(self.i.valid & beat.first):
             m.d.sync += had_payload.eq(0)
@@ -239,17 +242,27 @@ class IpReceive(wiring.Component):
             flags["length_good"].eq(has_header & (fields.udp_length == udp_bytes)),
             flags["unchecked"].eq(fields.no_checksum),
         ]
+        held = {name: Signal(name=f"held_{name}", reset_less=True) for name in flags}
+        ended, countable = Signal(), Signal()
+        end_stamp = Signal(16, reset_less=True)
+        m.d.sync += [
+            *(held[name].eq(flag) for name, flag in flags.items()),
+            held["header_good"].eq(flags["header_good"]
+                                   & (needed <= self.i_end.payload.length)),
+            ended.eq(self.i_end.valid),
+            countable.eq(self.i_end.valid & self.i_end.payload.good),
+            end_stamp.eq(self.i_end_stamp),
+        ]
         failures = (
-            ~flags["is_ipv4"],
-            ~flags["header_good"] | (needed > self.i_end.payload.length),
+            ~held["is_ipv4"],
+            ~held["header_good"],
             ~ip_sum.o_zero,
-            flags["is_fragment"],
-            ~flags["is_udp"],
-            ~flags["mac_good"],
-            ~flags["length_good"],
-            ~udp_sum.o_zero & ~flags["unchecked"],
+            held["is_fragment"],
+            ~held["is_udp"],
+            ~held["mac_good"],
+            ~held["length_good"],
+            ~udp_sum.o_zero & ~held["unchecked"],
         )
-        countable = self.i_end.valid & self.i_end.payload.good
         for index, (name, failure) in enumerate(zip(self._counts, failures, strict=False)):
             earlier = reduce(or_, failures[:index], 0)
             m.d.sync += getattr(self, f"o_count_{name}").eq(countable & failure & ~earlier)
@@ -257,13 +270,13 @@ class IpReceive(wiring.Component):
         verdict = self.o_end.payload
         m.d.sync += [
             passed.eq(countable & ~reduce(or_, failures)),
-            self.o_end.valid.eq(self.i_end.valid & flags["payload_seen"]),
-            verdict.stamp.eq(self.i_end_stamp),
+            self.o_end.valid.eq(ended & held["payload_seen"]),
+            verdict.stamp.eq(end_stamp),
+            verdict.match.eq(self.o_match),
+            verdict.channel.eq(self.o_channel),
         ]
         m.d.comb += [
             verdict.good.eq(passed),
-            verdict.match.eq(self.o_match),
-            verdict.channel.eq(self.o_channel),
             self.o_count_no_subscription.eq(passed & ~self.o_match),
             self.o_count_accepted.eq(passed & self.o_match),
         ]

@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from tickwire.hdl.phy.xgmii import LANES
-from tickwire.hdl.stream.packet import packet_stream
+from tickwire.hdl.stream.packet import Packet, packet_stream
 
 __all__ = ["TransmitArbiter"]
 
@@ -14,8 +14,9 @@ class TransmitArbiter(wiring.Component):
 
     Until the MAC has begun a frame, which ``i_start`` says in the cycle after, an order overtakes
     a host frame that waits; from then on the choice stands until the frame's last beat is
-    accepted. So a payload on ``o`` may still change before it is begun, other than streams
-    usually promise: only the MAC may stand behind ``o``.
+    accepted. Other than streams usually promise, the payload on ``o`` is the frame's only from the
+    cycle with ``i_start`` on, when its first beat is accepted; before, only ``valid`` and ``first``
+    can be relied on. So only the MAC may stand behind ``o``.
 
     Latency: 0 cycles in both directions.
 
@@ -44,19 +45,22 @@ class TransmitArbiter(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         begun = Signal()            # a frame's beats are being accepted
-        offered_order = Signal()    # whose beat was on `o` in the cycle before
-        picks_order = Signal()
+        offered_order = Signal()    # whose frame was offered in the cycle before
         locked = self.i_start | begun
+        # Before a frame is begun the MAC looks at `valid` and `first` only, so the rest is chosen
+        # by a register, and an order that comes has a short way.
+        chosen = Packet(LANES)(Mux(offered_order, self.i_order.payload, self.i_host.payload))
+        chosen_valid = Mux(offered_order, self.i_order.valid, self.i_host.valid)
         m.d.comb += [
-            picks_order.eq(Mux(locked, offered_order, self.i_order.valid)),
-            self.o.valid.eq(Mux(picks_order, self.i_order.valid, self.i_host.valid)),
-            self.o.payload.eq(Mux(picks_order, self.i_order.payload, self.i_host.payload)),
-            self.i_order.ready.eq(picks_order & self.o.ready),
-            self.i_host.ready.eq(~picks_order & self.o.ready),
+            self.o.valid.eq(Mux(locked, chosen_valid, self.i_order.valid | self.i_host.valid)),
+            self.o.payload.eq(chosen),
+            self.o.payload.first.eq(chosen.first | ~locked),
+            self.i_order.ready.eq(locked & offered_order & self.o.ready),
+            self.i_host.ready.eq(locked & ~offered_order & self.o.ready),
         ]
-        ends = self.o.valid & self.o.ready & self.o.payload.last
+        ends = chosen_valid & self.o.ready & self.o.payload.last
         m.d.sync += [
-            offered_order.eq(picks_order),
+            offered_order.eq(Mux(locked, offered_order, self.i_order.valid)),
             begun.eq(locked & ~ends),
         ]
 

@@ -155,10 +155,14 @@ class LaunchGate(wiring.Component):
         ]
         with m.If(store):
             m.d.sync += self.write_at.eq(self.write_at + 1)
+        # While nothing waits, whatever comes is loaded: only if it is pushed it counts.
         with m.If(pop & used[1]):
-            m.d.sync += [head.eq(read.data), self.read_at.eq(self.read_at + 1)]
-        with m.Elif(push & ~store):
-            m.d.sync += [head.intent.eq(self.i.payload), head.decided.eq(self.now)]
+            m.d.sync += self.read_at.eq(self.read_at + 1)
+        with m.If(empty | pop):
+            m.d.sync += [
+                head.intent.eq(Mux(used[1], read.data.intent, self.i.payload)),
+                head.decided.eq(Mux(used[1], read.data.decided, self.now)),
+            ]
 
         # Instruments of the orders that passed unproven, in the order of passing.
         watched, condemned = Signal(self.depth), Signal(self.depth)

@@ -233,15 +233,15 @@ def run(sent, seed=1, dut=None):
                 raw ^= rng.getrandbits(64) & (1 << 8 * begin) - 1
                 beats.append((raw & (1 << 64) - 1, begin, len(chunk), number == 0,
                               number == count - 1))
-            # Channel and match are known three cycles after the first beat, and in any case a
-            # cycle before byte 31 comes.
-            start, sure = cycle, (one.begin + 31) // 8 - 1
+            # Channel and match are known two cycles after the first beat, and in any case two
+            # cycles before byte 31 comes.
+            start, sure = cycle, (one.begin + 31) // 8 - 2
             for number, beat in enumerate(beats):
                 while rng.random() < one.bubbles:
-                    await step(one, known=number and (cycle >= start + 3 or number > sure))
-                await step(one, beat, known=cycle >= start + 3 or number >= sure)
+                    await step(one, known=number and (cycle >= start + 2 or number > sure))
+                await step(one, beat, known=cycle >= start + 2 or number >= sure)
             for _ in range(2 + rng.choice([0, 0, 1, 3])):
-                await step(one, known=cycle >= start + 3)
+                await step(one, known=cycle >= start + 2)
             await step(one, known=True, end=True)
             for _ in range(rng.choice([0, 1, 5])):
                 await step(one)

@@ -155,11 +155,11 @@ def test_real_frames(lane):
             for _ in range(3):
                 await step()
             one.events = list(seen)
-            one.cycles = [cycle for cycle, _ in place[42:42 + len(payload)]]
+            one.cycles = [cycle + 1 for cycle, _ in place[42:42 + len(payload)]]
             one.stamps = [stamp for _, stamp in place[42:42 + len(payload)]]
             fb.check_events(one)
             (verdict_cycle, verdict), = verdicts
-            assert verdict_cycle == end + 1 and verdict.good and not verdict.gap
+            assert verdict_cycle == end + 2 and verdict.good and not verdict.gap
             assert verdict.channel == channel
         for _ in range(130):
             await step()

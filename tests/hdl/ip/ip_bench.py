@@ -31,7 +31,7 @@ class Datagram:
 
     payload: bytearray = field(default_factory=bytearray)
     first_lane: int | None = None
-    match: tuple = None     # (o_match, o_channel) three cycles after the first beat
+    match: tuple = None     # (o_match, o_channel) two cycles after the first beat
     ends: list = field(default_factory=list)
     counts: list = field(default_factory=list)
 
@@ -85,7 +85,8 @@ def receive(frames, subscriptions, seed=1):
         ctx.set(dut.subscribe.valid, 0)
 
         due = {}                    # cycle at which match must stand -> datagram
-        expected_end = None         # frame whose o_end may come in this cycle
+        expected_end = [None, None]  # frames whose o_end may come in this cycle and the next
+        before = None, None, None   # beat, its data and its frame, a cycle ago
         open_index = None
         for cycle in range(max(ends) + 6):
             beat, end = beats.get(cycle), ends.get(cycle)
@@ -104,35 +105,37 @@ def receive(frames, subscriptions, seed=1):
 
             seen = ctx.get(outputs)
             if seen & 1:
-                assert beat is not None, "a payload beat without a frame beat"
-                assert ctx.get(dut.o_stamp) == stamp[cycle]
+                beat_before, data_before, index_before = before
+                assert beat_before is not None, "a payload beat without a frame beat"
+                assert ctx.get(dut.o_stamp) == stamp[cycle - 1]
                 out = ctx.get(dut.o.payload)
-                assert out.data == data, "the beat's own data, in the same cycle"
-                datagram = datagrams[index]
+                assert out.data == data_before, "the beat's own data, a cycle later"
+                datagram = datagrams[index_before]
                 if out.first:
                     assert datagram.first_lane is None and open_index is None
                     datagram.first_lane = out.begin
-                    open_index = index
-                    due[cycle + 3] = datagram
-                assert open_index == index
+                    open_index = index_before
+                    due[cycle + 2] = datagram
+                assert open_index == index_before
                 assert out.begin == (datagram.first_lane if out.first else 0)
                 assert out.begin < out.end or not out.first
                 assert out.end == 8 or out.last
-                datagram.payload += data.to_bytes(8, "little")[out.begin:out.end]
+                datagram.payload += data_before.to_bytes(8, "little")[out.begin:out.end]
                 if out.last:
                     open_index = None
             if cycle in due:
                 due[cycle].match = ctx.get(dut.o_match), ctx.get(dut.o_channel)
             if seen >> 1:
-                assert expected_end is not None, "a verdict without the end of a frame"
+                assert expected_end[0] is not None, "a verdict without the end of a frame"
             if seen >> 1 & 1:
                 verdict = ctx.get(dut.o_end.payload)
-                assert verdict.stamp == stamp[cycle - 1]
-                datagrams[expected_end].ends.append(
+                assert verdict.stamp == stamp[cycle - 2]
+                datagrams[expected_end[0]].ends.append(
                     (verdict.good, verdict.match, verdict.channel))
-            datagrams[expected_end if expected_end is not None else 0].counts += [
+            datagrams[expected_end[0] if expected_end[0] is not None else 0].counts += [
                 name for place, name in enumerate(COUNTS) if seen >> 2 + place & 1]
-            expected_end = end_index
+            expected_end = [expected_end[1], end_index]
+            before = beat, data, index
             await ctx.tick()
         assert open_index is None, "a payload without its last beat"
 

@@ -1,6 +1,7 @@
 """Drives a risk gate cycle by cycle, and says from its description what has to come out."""
 
 import random
+from itertools import zip_longest
 
 from amaranth.sim import Simulator
 from tickwire.hdl.entry.intent import Action, Reason, Source
@@ -195,7 +196,7 @@ class Bench:
         ctx.set(g.i_rate.valid, "rate" in cycle)
         if "rate" in cycle:
             ctx.set(g.i_rate.payload, {"index": cycle["rate"][0], "row": cycle["rate"][1]})
-        for port, index in zip(g.i_disarm, cycle.get("disarm", ()), strict=False):
+        for port, index in zip_longest(g.i_disarm, cycle.get("disarm", ())):
             ctx.set(port.valid, index is not None)
             if index is not None:
                 ctx.set(port.payload, index)

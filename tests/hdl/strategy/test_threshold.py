@@ -30,7 +30,7 @@ def update(instrument, time, **sides):
 
 
 @pytest.mark.parametrize("cut_through", (False, True))
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", (3, 4))
 def test_random_lives_equal_the_model(seed, cut_through):
     intents = run(*random_events(random.Random(1000 + seed), 40), cut_through=cut_through,
                   seed=seed)
