@@ -8,7 +8,7 @@ from pathlib import Path
 RECEIVE = [
     ("ElasticCrossing", "rx → sync", "3 ± 1"),
     ("MacReceive", "frame, FCS", "1"),
-    ("IpReceive", "IPv4, UDP", "0"),
+    ("IpReceive", "IPv4, UDP", "1"),
     ("FeedDecoder", "SBE fields", "1"),
     ("PriceLevelBook", "touch", "1"),
 ]
@@ -74,7 +74,7 @@ def main():
         label(LEFT + 2 * STEP + WIDTH / 2, 152, "BookEvent: touch of both sides"),
         f'<rect class="host" x="{LEFT}" y="{HOST}" width="{4 * STEP + WIDTH}" height="44" rx="6"/>',
         f'<text class="name" x="{LEFT + 2 * STEP + WIDTH / 2}" y="{HOST + 19}">registers (BAR 0), '
-        'order window (BAR 2), event ring</text>',
+        'event ring</text>',
         label(LEFT + 2 * STEP + WIDTH / 2, HOST + 35,
               "a Python program configures, arms, watches, trades, kills"),
         *(line("control", (LEFT + n * STEP + WIDTH / 2, HOST),

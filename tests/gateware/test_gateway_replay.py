@@ -15,8 +15,8 @@ from tickwire.sim.replay import PassOptions, run_pass
 from tickwire.sim.rewrite import flip_bits
 
 POLICIES = ("after_fcs", "cut_through")
-CYCLES = {("after_fcs", "book"): 9, ("after_fcs", "ticker"): 9,
-          ("cut_through", "book"): 9, ("cut_through", "ticker"): 8}
+CYCLES = {("after_fcs", "book"): 10, ("after_fcs", "ticker"): 10,
+          ("cut_through", "book"): 10, ("cut_through", "ticker"): 9}
 
 
 def run(plan, rules, **options):
