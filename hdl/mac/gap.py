@@ -42,12 +42,13 @@ class InterPacketGap(wiring.Component):
         self._gap = gap
         super().__init__({"i_end": In(1), "i_lane": In(3), "i_idle": In(1), "i_hold": In(1),
                           "o_ready": Out(1), "o_high": Out(1)})
+        # Columns of 4 characters that must pass before START, from the word being made on.
+        self.wait = Signal(range(gap // 4 + 1))
+        self.deficit = Signal(2)
 
     def elaborate(self, platform):
         m = Module()
-        # Columns of 4 characters that must pass before START, from the word being made on.
-        wait = Signal(range(self._gap // 4 + 1))
-        deficit = Signal(2)
+        wait, deficit = self.wait, self.deficit
         early = self.i_lane[:2]     # characters that START in the nearest column would be early
         late_start = (early + deficit)[2]
         m.d.comb += [self.o_ready.eq(wait <= 1), self.o_high.eq(wait[0])]

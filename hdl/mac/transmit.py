@@ -99,7 +99,6 @@ class MacTransmit(wiring.Component):
         if gap % 4 or not 12 <= gap <= 64:
             raise ValueError(f"MacTransmit gap must be a multiple of 4 from 12 to 64 characters, "
                              f"not {gap!r}")
-        self._gap = gap
         super().__init__({
             "i": In(packet_stream(LANES)),
             "i_abort": In(1),
@@ -113,25 +112,32 @@ class MacTransmit(wiring.Component):
             "o_count_underrun": Out(1),
             "o_count_fault": Out(1),
         })
+        # State, here so that the proofs may name it
+        self.gap = InterPacketGap(gap)
+        self.state = Signal(_State)
+        self.shifted = Signal()             # START was in lane 4
+        self.at_pad, self.behind_pad = Signal(), Signal()
+        self.padding = Signal()     # the source's last beat was taken, the frame is too short
+        self.ended = Signal(LANES + 1, reset_less=True)
+        self.held_octets = Signal(32, reset_less=True)
+        self.held_controls = Signal(4, reset_less=True)
+        self.fault, self.discarding = Signal(), Signal()
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.gap = gap = InterPacketGap(self._gap)
-        state = Signal(_State)
+        m.submodules.gap = gap = self.gap
+        state, shifted = self.state, self.shifted
         in_idle, in_beats = state == _State.IDLE, state == _State.BEATS
         in_tail = state == _State.TAIL
-        shifted = Signal()          # START was in lane 4
-
         # Registered once more, so that they cost the output's multiplexer no time.
-        fault, remote_fault = Signal(), Signal()
+        fault, remote_fault = self.fault, Signal()
         m.d.sync += [fault.eq(self.i_fault), remote_fault.eq(self.i_remote_fault)]
         m.d.comb += gap.i_hold.eq(self.i_fault | fault)
 
         # Where the frame ends. Padding is zero bytes after the source's last beat.
         beat = self.i.payload
         index = Signal(range(_PAD_BEAT))        # of the beat, up to the pad beat
-        at_pad, behind_pad = Signal(), Signal()
-        padding = Signal()          # the source's last beat has been taken, the frame is too short
+        at_pad, behind_pad, padding = self.at_pad, self.behind_pad, self.padding
         keep = [~padding & ~(beat.last & (beat.end <= lane)) for lane in range(LANES)]
         ends = Signal(LANES + 1)    # bit n: this beat is the last one and has n bytes
         for number in range(1, LANES + 1):
@@ -141,7 +147,7 @@ class MacTransmit(wiring.Component):
                 here |= at_pad & (padding | beat.last & (beat.end < _PAD_END))
             m.d.comb += ends[number].eq(here)
         closes = at_pad & padding | (at_pad | behind_pad) & beat.last
-        ended = Signal(LANES + 1, reset_less=True)
+        ended = self.ended
         m.d.sync += ended.eq(ends)
 
         # FCS. What must follow the last byte in the same word is computed for each length at once;
@@ -208,7 +214,7 @@ class MacTransmit(wiring.Component):
         # In lane 4 everything is 4 bytes late: the upper half of each beat waits a cycle.
         put(in_idle, 0, rest, held)
         put(in_beats, 0, row[4:], held)
-        held_octets, held_controls = Signal(32, reset_less=True), Signal(4, reset_less=True)
+        held_octets, held_controls = self.held_octets, self.held_controls
         m.d.sync += [held_octets.eq(Cat(octet[:8] for octet in merge(held, 0))),
                      held_controls.eq(Cat(merge(held, 1)))]
         held_row = [([(Const(1), held_octets.word_select(lane, 8))], held_controls[lane])
@@ -217,7 +223,7 @@ class MacTransmit(wiring.Component):
         begins = in_idle & self.i.valid & beat.first & gap.o_ready
         begins_low, begins_high = begins & ~gap.o_high, begins & gap.o_high
         # A frame offered at fault: its first beat is taken a cycle later, as it would be else.
-        discards, discarding = Signal(), Signal()
+        discards, discarding = Signal(), self.discarding
         m.d.comb += discards.eq(in_idle & self.i.valid & beat.first & fault & ~discarding)
         m.d.sync += discarding.eq(discards)
         put(in_idle & ~begins_low, 0, pause)
