@@ -14,7 +14,11 @@ COUNTED = {
     "RX": "mac_receive", "CROSSING": "crossing", "IP": "ip_receive", "FEED": "feed",
     "BOOK": "book", "STRATEGY": "strategy", "ARMING": "arming", "TX": "mac_transmit",
     "HOST_FRAME": "host_frame", "HOST_ORDER": "host_orders", "EVENT": "event_log",
+    "LINK": "link_fault", "PAUSE": "pause_timer", "ETHER_STATS": "ether_statistics",
+    "IF": "interface_statistics",
 }
+
+LONGEST_FRAME = 9216        # bytes with FCS that MAX_FRAME_LENGTH may ask for
 
 #: Tables and the room's port that takes their rows as they are.
 TABLES = {
@@ -87,9 +91,12 @@ class Control(Elaboratable):
             path.launch.cut_through.eq(control.cut_through),
             path.event_log.publish_book.eq(control.publish_book),
             path.event_log.publish_ticker.eq(control.publish_ticker),
-            path.mac_receive.max_length.eq(self.bank.config.max_frame),
             path.clock.i_increment.eq(self.bank.o_clock_increment),
         ]
+        wanted = self.bank.o_max_frame_length
+        m.d.sync += path.mac_receive.max_length.eq(
+            Mux(wanted == 0, self.bank.config.max_frame,
+                Mux(wanted > LONGEST_FRAME, LONGEST_FRAME, wanted)))
 
     def connect_arming(self, m):
         bank, arming = self.bank, self.path.arming

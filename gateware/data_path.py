@@ -9,8 +9,12 @@ from tickwire.hdl.feed.instruments import InstrumentTable
 from tickwire.hdl.ip.receive import IpReceive
 from tickwire.hdl.mac.arbiter import TransmitArbiter
 from tickwire.hdl.mac.host_frame import HostFrame
+from tickwire.hdl.mac.pause import PauseGate, PauseTimer
 from tickwire.hdl.mac.receive import MacReceive
+from tickwire.hdl.mac.statistics import EtherStatistics, InterfaceStatistics
+from tickwire.hdl.mac.summary import FrameSummary
 from tickwire.hdl.mac.transmit import MacTransmit
+from tickwire.hdl.phy.link_fault import LinkFault
 from tickwire.hdl.risk.arming import Arming
 from tickwire.hdl.risk.gate import RiskGate
 from tickwire.hdl.strategy.launch import LaunchGate
@@ -56,6 +60,12 @@ class DataPath(Elaboratable):
         self.arbiter = TransmitArbiter()
         self.mac_transmit = MacTransmit()
         # Beside the path
+        self.link_fault = LinkFault()
+        self.frame_summary = FrameSummary()
+        self.pause_timer = PauseTimer()
+        self.pause_gate = PauseGate()
+        self.ether_statistics = EtherStatistics()
+        self.interface_statistics = InterfaceStatistics()
         self.counter = CycleCounter(64)
         self.stamp_crossing = StampCrossing()
         self.clock = NanosecondClock()
@@ -74,13 +84,14 @@ class DataPath(Elaboratable):
         self.connect_market_data(m)
         self.connect_decisions(m)
         self.connect_orders(m)
+        self.connect_link(m)
         self.connect_host(m)
         return m
 
     def connect_market_data(self, m):
         connect(m, self.crossing.o, self.mac_receive.i)
-        connect(m, self.mac_receive.o, self.ip_receive.i)
-        connect(m, self.mac_receive.o_end, self.ip_receive.i_end)
+        forward(m, self.mac_receive.o, self.ip_receive.i)
+        forward(m, self.mac_receive.o_end, self.ip_receive.i_end)
         connect(m, self.ip_receive.o, self.feed.i)
         connect(m, self.ip_receive.o_end, self.feed.i_end)
         m.d.comb += [
@@ -149,7 +160,8 @@ class DataPath(Elaboratable):
         ]
         forward(m, self.risk.o, self.order_transmit.i)
         connect(m, self.order_transmit.o, self.arbiter.i_order)
-        connect(m, self.host_frame.o, self.arbiter.i_host)
+        connect(m, self.host_frame.o, self.pause_gate.i)
+        connect(m, self.pause_gate.o, self.arbiter.i_host)
         connect(m, self.arbiter.o, self.mac_transmit.i)
         forward(m, self.mac_transmit.o_done, self.order_transmit.i_done)
         forward(m, self.order_transmit.o_commit, self.session.i_commit)
@@ -160,6 +172,26 @@ class DataPath(Elaboratable):
             self.order_transmit.i_session.eq(self.session.o),
             self.order_transmit.i_time.eq(self.clock.o),
             self.order_transmit.now.eq(self.counter.o),
+        ]
+
+    def connect_link(self, m):
+        """The state of the link, and what is counted of it; nothing on the path waits for it."""
+        forward(m, self.mac_receive.o, self.frame_summary.i)
+        forward(m, self.mac_receive.o_end, self.frame_summary.i_end)
+        forward(m, self.mac_receive.o, self.ether_statistics.i)
+        for sink in (self.pause_timer.i, self.ether_statistics.i_summary,
+                     self.interface_statistics.i_summary):
+            forward(m, self.frame_summary.o, sink)
+        forward(m, self.mac_transmit.o_done, self.interface_statistics.i_done)
+        sent = self.mac_transmit.i
+        m.d.comb += [
+            self.interface_statistics.i_sent.valid.eq(sent.valid & sent.ready),
+            self.interface_statistics.i_sent.payload.eq(sent.payload),
+            self.interface_statistics.i_start.eq(self.mac_transmit.o_start),
+            self.ether_statistics.max_length.eq(self.mac_receive.max_length),
+            self.pause_gate.i_pause.eq(self.pause_timer.o_pause_host),
+            self.mac_transmit.i_fault.eq(~self.link_fault.o_up),
+            self.mac_transmit.i_remote_fault.eq(self.link_fault.o_local_fault),
         ]
 
     def connect_host(self, m):

@@ -60,6 +60,7 @@ class Gateway(wiring.Component):
         m.submodules.control = Control(path, bank)
         connect(m, flipped(self.csr), bank.bus)
         forward(m, self.rx, path.crossing.i)
+        forward(m, self.rx, path.link_fault.i)
         forward(m, path.event_log.o, self.o_event)
         m.d.comb += [
             self.tx.eq(path.mac_transmit.o),

@@ -6,6 +6,7 @@ from tickwire.hdl.book.counts import AUTHORITY_COUNTS, WRITER_COUNTS
 from tickwire.hdl.csr.register_table import Counter
 from tickwire.hdl.wire.deribit import DERIBIT
 
+from .register_statistics import LINK, STATISTICS
 from .vocabulary import Reason
 
 __all__ = ["COUNTERS"]
@@ -94,6 +95,7 @@ _TRANSMIT = _counters(
     ("TX_FRAMES", "Frames that left whole."),
     ("TX_ABORTED", "Frames broken off on purpose: they ended with an error character."),
     ("TX_UNDERRUN", "Frames broken off because a beat came too late."),
+    ("TX_FAULT", "Frames broken off or thrown away because the link was at fault."),
 )
 
 _HOST = _counters(
@@ -104,4 +106,4 @@ _HOST = _counters(
     + _counters("accesses", ("BUS_UNMAPPED", "Accesses to a place where nothing answers to them."))
 
 COUNTERS: tuple[Counter, ...] = (_RECEIVE + _CROSSING + _IP + _FEED + _BOOK + _STRATEGY + _ARMING
-                                 + _ORDERS + _TRANSMIT + _HOST)
+                                 + _ORDERS + _TRANSMIT + _HOST + LINK + STATISTICS)

@@ -144,5 +144,8 @@ CONFIGURATION: tuple[Entry, ...] = (
     _CONTROL,
     Register(name="CLOCK_INCREMENT", width=40, unit="2^-32 ns", reset=27_487_790_694,
              meaning="Length of a cycle for the clock; reset: 6.4 ns."),
+    Register(name="MAX_FRAME_LENGTH", width=14, unit="bytes",
+             meaning="Longest good frame with FCS, without VLAN tags, at most 9,216; 0 is "
+                     "MAX_FRAME, which the gateway was built with."),
     *_TABLES,
 )

@@ -47,8 +47,8 @@ class RegisterBank(wiring.Component):
         is wider than a bit), of a table (:func:`table_write`), of a window (`WindowWrite`).
     i_* : in
         The value of a read-only register.
-    i_count_* : 1 bit, in
-        Strobe: counts one.
+    i_count_* : 1 bit, in, or as many as the counter's step has
+        Strobe: counts one; or what is added in this cycle.
     """
 
     def __init__(self, registers, config):
@@ -239,7 +239,8 @@ class RegisterBank(wiring.Component):
         """The counter file, its strobes and the read of a low half."""
         if not counters:
             return None
-        m.submodules.counters = file = CounterFile(len(counters))
+        m.submodules.counters = file = CounterFile(
+            len(counters), {k: entry.step for k, entry in enumerate(counters)})
         m.d.comb += file.i_strobes.eq(Cat(
             self._unmapped if entry.name == INTERNAL else self._port(entry, "i_count")
             for entry in counters))

@@ -1,4 +1,4 @@
-"""Many 64-bit counters in one block memory, each fed by a one-cycle strobe."""
+"""Many 64-bit counters in one block memory, each fed by a one-cycle strobe or a small sum."""
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import memory, wiring
@@ -19,6 +19,10 @@ class CounterFile(wiring.Component):
     cycles after it at the earliest, so each counter is visited again within 10 / 3 of ``count``
     cycles and one read; the bits beside the memory count to four times ``count`` or more.
 
+    A counter of bytes adds a number in a cycle. Its steps must be those of a wire with 8 bytes a
+    cycle, as they come or summed up for a frame: in any n cycles no more than 8 n and one
+    largest step.
+
     Latency: ``i_read`` → ``o_done`` 7 cycles.
 
     Totals survive a reset of the core; they start at 0 when the device is configured.
@@ -27,11 +31,13 @@ class CounterFile(wiring.Component):
     ----------
     count : int
         Number of counters, at least 1.
+    steps : mapping of int to int
+        Bits of what a counter adds in a cycle; of the others it is 1.
 
     Ports
     -----
-    i_strobes : count bits, in
-        Bit k is high in a cycle: counter k counts one.
+    i_strobes : count bits, or more with ``steps``; in
+        What each counter adds in this cycle, the first one in the lowest bits.
     i_read : 1 bit, in
         Strobe: read the counter ``i_index``. Not again within ``READ_PERIOD`` cycles.
     o_done : 1 bit, out
@@ -43,16 +49,18 @@ class CounterFile(wiring.Component):
     READ_PERIOD = 10
 
     @staticmethod
-    def pending_width(count):
-        """Bits beside the memory for each of ``count`` counters."""
-        return (4 * max(count, 8)).bit_length()
+    def pending_width(count, step=1):
+        """Bits beside the memory for a counter, of ``count``, with steps of ``step`` bits."""
+        cycles = 4 * max(count, 8)
+        return (cycles if step == 1 else 8 * cycles + (1 << step) - 1).bit_length()
 
-    def __init__(self, count):
+    def __init__(self, count, steps=None):
         if count < 1:
             raise ValueError(f"CounterFile count must be at least 1, not {count!r}")
         self.count = count
+        self.steps = [(steps or {}).get(k, 1) for k in range(count)]
         super().__init__({
-            "i_strobes": In(count),
+            "i_strobes": In(sum(self.steps)),
             "i_read": In(1),
             "i_index": In(range(count)),
             "o_done": Out(1),
@@ -93,18 +101,18 @@ class CounterFile(wiring.Component):
         address = [Signal(range(depth), name=f"address_{k}") for k in range(3)]
 
         # Strobes are registered: they come from all over the device.
-        strobes = Signal(self.count)
-        m.d.sync += strobes.eq(self.i_strobes)
-        width = self.pending_width(self.count)
-        pending = [Signal(width, name=f"pending_{k}") for k in range(self.count)]
+        strobes = [Signal(bits, name=f"strobe_{k}") for k, bits in enumerate(self.steps)]
+        m.d.sync += Cat(strobes).eq(self.i_strobes)
+        pending = [Signal(self.pending_width(self.count, bits), name=f"pending_{k}")
+                   for k, bits in enumerate(self.steps)]
         for k, waiting in enumerate(pending):
             with m.If(valid[0] & (address[0] == k)):
                 m.d.sync += waiting.eq(strobes[k])
             with m.Else():
                 m.d.sync += waiting.eq(waiting + strobes[k])
 
-        none = [Const(0, width)] * (depth - self.count)
-        chosen = Signal(width)
+        none = [Const(0, 1)] * (depth - self.count)
+        chosen = Signal(max(len(waiting) for waiting in pending))
         total = Signal(64)
         value = Signal(64)
         m.d.sync += [

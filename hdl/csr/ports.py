@@ -57,7 +57,7 @@ def members(registers, config):
             case Register(access=Access.READ_ONLY):
                 result[f"i_{name}"] = In(shape_of(entry))
             case Counter() if entry.name != INTERNAL:
-                result[f"i_count_{name}"] = In(1)
+                result[f"i_count_{name}"] = In(entry.step)
             case Command(width=1, fields=()):
                 result[f"o_{name}"] = Out(1)
             case Command():

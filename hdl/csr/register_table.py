@@ -108,14 +108,22 @@ class Register:
 
 @dataclass(frozen=True, kw_only=True)
 class Counter:
-    """A 64-bit count of one-cycle strobes. Reading the low half keeps the high half."""
+    """A 64-bit count of one-cycle strobes. Reading the low half keeps the high half.
+
+    Parameters
+    ----------
+    step : int
+        Bits of what is added in a cycle: more than 1 where bytes are counted.
+    """
 
     name: str
     meaning: str
     unit: str = "events"
+    step: int = 1
 
     def __post_init__(self) -> None:
         _check_text("Counter", self.name, self.meaning)
+        _check_width("Counter", self.name, self.step, 16)
 
     @property
     def words(self) -> int:

@@ -15,7 +15,7 @@ class InterPacketGap(wiring.Component):
     3 or below, else late by the rest of its column, which reduces the debt. Any further delay
     clears it.
 
-    Latency: ``i_end`` → ``o_ready`` 1 cycle.
+    Latency: ``i_end``, ``i_hold`` → ``o_ready`` 1 cycle.
 
     Parameters
     ----------
@@ -30,6 +30,8 @@ class InterPacketGap(wiring.Component):
         Its lane.
     i_idle : In, 1 bit
         Neither a frame nor START has part in the word that is being made.
+    i_hold : In, 1 bit
+        No START from the next word on; once it falls, a whole gap passes first.
     o_ready : Out, 1 bit
         START may be in the word that is being made.
     o_high : Out, 1 bit
@@ -38,18 +40,21 @@ class InterPacketGap(wiring.Component):
 
     def __init__(self, gap=12):
         self._gap = gap
-        super().__init__({"i_end": In(1), "i_lane": In(3), "i_idle": In(1),
+        super().__init__({"i_end": In(1), "i_lane": In(3), "i_idle": In(1), "i_hold": In(1),
                           "o_ready": Out(1), "o_high": Out(1)})
+        # Columns of 4 characters that must pass before START, from the word being made on.
+        self.wait = Signal(range(gap // 4 + 1))
+        self.deficit = Signal(2)
 
     def elaborate(self, platform):
         m = Module()
-        # Columns of 4 characters that must pass before START, from the word being made on.
-        wait = Signal(range(self._gap // 4 + 1))
-        deficit = Signal(2)
+        wait, deficit = self.wait, self.deficit
         early = self.i_lane[:2]     # characters that START in the nearest column would be early
         late_start = (early + deficit)[2]
         m.d.comb += [self.o_ready.eq(wait <= 1), self.o_high.eq(wait[0])]
-        with m.If(self.i_end):
+        with m.If(self.i_hold):
+            m.d.sync += wait.eq(self._gap // 4)
+        with m.Elif(self.i_end):
             m.d.sync += [
                 wait.eq(self._gap // 4 - 2 + self.i_lane[2] + late_start),
                 deficit.eq(early + deficit),    # when late: less the column, 4

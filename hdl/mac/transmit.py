@@ -12,6 +12,7 @@ from tickwire.hdl.phy.xgmii import (
     IDLE_WORD,
     LANES,
     PREAMBLE,
+    REMOTE_FAULT,
     SFD,
     Character,
     XgmiiWord,
@@ -30,7 +31,7 @@ _PAD_END = _MINIMUM - _PAD_BEAT * LANES         # bytes of it that the frame mus
 class FrameDone(data.Struct):
     """What became of a frame that was sent."""
 
-    aborted: 1      # broken off, by request or because the source ran dry
+    aborted: 1      # broken off or thrown away: by request, ran dry, link fault
 
 
 class _State(enum.Enum, shape=2):
@@ -54,8 +55,12 @@ class MacTransmit(wiring.Component):
     TERMINATE, without FCS; the rest of its beats is taken and thrown away: the source must go on
     as far as ``last`` (or be silent, and come again with a ``first``).
 
+    While the link is at fault, no frame begins (46.3.4): what is offered is thrown away and
+    reported like a frame that was broken off. One in progress is broken off.
+
     Latency: first beat offered → START word 1 cycle; first beat offered → its bytes 2 cycles; beat
     accepted → its bytes 1 cycle (in lane 4: half of them 2); ``i_abort`` → error word 1 cycle.
+    ``i_fault`` → no START from the second cycle on; error word, or Remote Fault, 2 cycles.
     Last beat accepted → TERMINATE word 1 cycle (up to 3 bytes in the beat, lane 0), 3 cycles
     (8 bytes, lane 4), else 2 cycles.
 
@@ -71,13 +76,17 @@ class MacTransmit(wiring.Component):
     i_abort : In, 1 bit
         Breaks off the frame in progress: acts from the cycle in which START stands on ``o`` up to
         the cycle before TERMINATE does. Ignored when idle.
+    i_fault : In, 1 bit
+        The link is at fault. Once it is over, a whole gap passes before START.
+    i_remote_fault : In, 1 bit
+        Remote Fault instead of idle between frames: the answer to a local fault.
     o : Out, XgmiiWord
         A word in every cycle. Registered.
     o_start : Out, 1 bit
-        START stands on ``o``.
+        START stands on ``o``, or would but for the fault.
     o_done : Out, strobe(FrameDone)
-        TERMINATE stands on ``o``.
-    o_count_frames, o_count_aborted, o_count_underrun : Out, 1 bit
+        TERMINATE stands on ``o``, or the first beat was thrown away a cycle before.
+    o_count_frames, o_count_aborted, o_count_underrun, o_count_fault : Out, 1 bit
         With ``o_done``, exactly one of them.
 
     Raises
@@ -90,31 +99,45 @@ class MacTransmit(wiring.Component):
         if gap % 4 or not 12 <= gap <= 64:
             raise ValueError(f"MacTransmit gap must be a multiple of 4 from 12 to 64 characters, "
                              f"not {gap!r}")
-        self._gap = gap
         super().__init__({
             "i": In(packet_stream(LANES)),
             "i_abort": In(1),
+            "i_fault": In(1),
+            "i_remote_fault": In(1),
             "o": Out(XgmiiWord, init={"data": IDLE_WORD.data, "control": IDLE_WORD.control}),
             "o_start": Out(1),
             "o_done": Out(strobe(FrameDone)),
             "o_count_frames": Out(1),
             "o_count_aborted": Out(1),
             "o_count_underrun": Out(1),
+            "o_count_fault": Out(1),
         })
+        # State, here so that the proofs may name it
+        self.gap = InterPacketGap(gap)
+        self.state = Signal(_State)
+        self.shifted = Signal()             # START was in lane 4
+        self.at_pad, self.behind_pad = Signal(), Signal()
+        self.padding = Signal()     # the source's last beat was taken, the frame is too short
+        self.ended = Signal(LANES + 1, reset_less=True)
+        self.held_octets = Signal(32, reset_less=True)
+        self.held_controls = Signal(4, reset_less=True)
+        self.fault, self.discarding = Signal(), Signal()
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.gap = gap = InterPacketGap(self._gap)
-        state = Signal(_State)
+        m.submodules.gap = gap = self.gap
+        state, shifted = self.state, self.shifted
         in_idle, in_beats = state == _State.IDLE, state == _State.BEATS
         in_tail = state == _State.TAIL
-        shifted = Signal()          # START was in lane 4
+        # Registered once more, so that they cost the output's multiplexer no time.
+        fault, remote_fault = self.fault, Signal()
+        m.d.sync += [fault.eq(self.i_fault), remote_fault.eq(self.i_remote_fault)]
+        m.d.comb += gap.i_hold.eq(self.i_fault | fault)
 
         # Where the frame ends. Padding is zero bytes after the source's last beat.
         beat = self.i.payload
         index = Signal(range(_PAD_BEAT))        # of the beat, up to the pad beat
-        at_pad, behind_pad = Signal(), Signal()
-        padding = Signal()          # the source's last beat has been taken, the frame is too short
+        at_pad, behind_pad, padding = self.at_pad, self.behind_pad, self.padding
         keep = [~padding & ~(beat.last & (beat.end <= lane)) for lane in range(LANES)]
         ends = Signal(LANES + 1)    # bit n: this beat is the last one and has n bytes
         for number in range(1, LANES + 1):
@@ -124,7 +147,7 @@ class MacTransmit(wiring.Component):
                 here |= at_pad & (padding | beat.last & (beat.end < _PAD_END))
             m.d.comb += ends[number].eq(here)
         closes = at_pad & padding | (at_pad | behind_pad) & beat.last
-        ended = Signal(LANES + 1, reset_less=True)
+        ended = self.ended
         m.d.sync += ended.eq(ends)
 
         # FCS. What must follow the last byte in the same word is computed for each length at once;
@@ -169,6 +192,10 @@ class MacTransmit(wiring.Component):
         half = fixed(Character.START, *[PREAMBLE] * 3)
         rest = fixed(*[PREAMBLE] * 3, SFD)
         idle = fixed(*[Character.IDLE] * 7)
+        # Between frames; `idle` stands behind a frame in its own word.
+        pause = [([(Const(1), Mux(remote_fault, int(signal), Character.IDLE))],
+                  Const(1) if lane == 0 else ~remote_fault)
+                 for lane, signal in enumerate(REMOTE_FAULT)]
         terminate = fixed(Character.TERMINATE)
 
         # For each lane, all that may be there. All choices are gated and ORed at the same depth.
@@ -187,7 +214,7 @@ class MacTransmit(wiring.Component):
         # In lane 4 everything is 4 bytes late: the upper half of each beat waits a cycle.
         put(in_idle, 0, rest, held)
         put(in_beats, 0, row[4:], held)
-        held_octets, held_controls = Signal(32, reset_less=True), Signal(4, reset_less=True)
+        held_octets, held_controls = self.held_octets, self.held_controls
         m.d.sync += [held_octets.eq(Cat(octet[:8] for octet in merge(held, 0))),
                      held_controls.eq(Cat(merge(held, 1)))]
         held_row = [([(Const(1), held_octets.word_select(lane, 8))], held_controls[lane])
@@ -195,8 +222,12 @@ class MacTransmit(wiring.Component):
 
         begins = in_idle & self.i.valid & beat.first & gap.o_ready
         begins_low, begins_high = begins & ~gap.o_high, begins & gap.o_high
-        put(in_idle & ~begins_low, 0, idle[:4])
-        put(in_idle & ~begins, 4, idle[:4])
+        # A frame offered at fault: its first beat is taken a cycle later, as it would be else.
+        discards, discarding = Signal(), self.discarding
+        m.d.comb += discards.eq(in_idle & self.i.valid & beat.first & fault & ~discarding)
+        m.d.sync += discarding.eq(discards)
+        put(in_idle & ~begins_low, 0, pause)
+        put(in_idle & ~begins, 4, pause)
         put(begins_low, 0, half + rest)
         put(begins_high, 4, half)
         put(in_beats & ~shifted, 0, row)
@@ -209,15 +240,16 @@ class MacTransmit(wiring.Component):
         m.d.sync += [
             self.o.data.eq(Cat(octet[:8] for octet in merge(lanes, 0))),
             self.o.control.eq(Cat(merge(lanes, 1))),
-            self.o_start.eq(begins),
-            self.o_done.valid.eq(gap.i_end),
-            self.o_done.payload.aborted.eq(0),
+            self.o_start.eq(begins | discards),
+            self.o_done.valid.eq(gap.i_end | discarding),
+            self.o_done.payload.aborted.eq(discarding),
             self.o_count_frames.eq(gap.i_end),
             self.o_count_aborted.eq(0),
             self.o_count_underrun.eq(0),
+            self.o_count_fault.eq(discarding),
         ]
         # What is left of a frame that was broken off has no `first`.
-        m.d.comb += self.i.ready.eq(Mux(in_idle, ~beat.first, in_beats & ~padding))
+        m.d.comb += self.i.ready.eq(Mux(in_idle, ~beat.first | discarding, in_beats & ~padding))
 
         def end_frame(lane):
             m.d.comb += [gap.i_end.eq(1), gap.i_lane.eq(lane)]
@@ -257,7 +289,7 @@ class MacTransmit(wiring.Component):
                 end_frame(0)
 
         underrun = in_beats & ~padding & ~self.i.valid
-        with m.If(~in_idle & (self.i_abort | underrun)):
+        with m.If(~in_idle & (self.i_abort | fault | underrun)):
             m.d.sync += [
                 self.o.eq(word_const([Character.ERROR] * 4 + [Character.TERMINATE]
                                      + [Character.IDLE] * 3)),
@@ -265,7 +297,8 @@ class MacTransmit(wiring.Component):
                 self.o_done.valid.eq(1),
                 self.o_count_frames.eq(0),
                 self.o_count_aborted.eq(self.i_abort),
-                self.o_count_underrun.eq(~self.i_abort),
+                self.o_count_fault.eq(fault & ~self.i_abort),
+                self.o_count_underrun.eq(~fault & ~self.i_abort),
             ]
             end_frame(4)
         return m

@@ -3,8 +3,8 @@
 from amaranth.hdl import Const
 from amaranth.lib import data, enum
 
-__all__ = ["Character", "XgmiiWord", "LANES", "PREAMBLE", "SFD", "IDLE_WORD", "column",
-           "word_const"]
+__all__ = ["Character", "XgmiiWord", "LANES", "PREAMBLE", "SFD", "IDLE_WORD", "LOCAL_FAULT",
+           "REMOTE_FAULT", "column", "word_const"]
 
 LANES = 8           # characters in a word
 PREAMBLE = 0x55     # preamble octet (IEEE 802.3-2022, 3.2.1)
@@ -54,6 +54,10 @@ def word_const(characters):
 
 
 IDLE_WORD = word_const([Character.IDLE] * LANES)
+
+# Ordered sets of link fault signalling, a column each (IEEE 802.3-2022, Table 46-5)
+LOCAL_FAULT = (Character.SEQUENCE, 0x00, 0x00, 0x01)
+REMOTE_FAULT = (Character.SEQUENCE, 0x00, 0x00, 0x02)
 
 
 def column(characters):

@@ -8,8 +8,11 @@ from amaranth.sim import Simulator
 from tickwire.hdl.csr.counters import CounterFile
 
 
-def simulate(count, cycles, density, reads, seed=1):
-    dut = CounterFile(count)
+def simulate(count, cycles, density, reads, seed=1, steps=None):
+    """``steps`` maps counters to bits; such a counter adds 8 a cycle, some of it later at once."""
+    steps = steps or {}
+    dut = CounterFile(count, steps)
+    owed = dict.fromkeys(steps, 0)
     rng = random.Random(seed)
     totals = [0] * count
     checked = []
@@ -26,9 +29,16 @@ def simulate(count, cycles, density, reads, seed=1):
                 assert history[-6][index] <= value <= history[-1][index]
                 checked.append(value)
                 waiting = 0
-            strobes = sum((rng.random() < density) << k for k in range(count))
+            strobes = place = 0
             for k in range(count):
-                totals[k] += strobes >> k & 1
+                step = int(rng.random() < density)
+                if k in steps:
+                    owed[k] += 8
+                    step = min(owed[k], (1 << steps[k]) - 1) if rng.random() < density ** 4 else 0
+                    owed[k] = min(owed[k] - step, (1 << steps[k]) - 1)
+                totals[k] += step
+                strobes |= step << place
+                place += steps.get(k, 1)
             history = history[-8:] + [list(totals)]
             ctx.set(dut.i_strobes, strobes)
             read = reads and since >= dut.READ_PERIOD and not waiting and cycle % 3 == 0
@@ -77,12 +87,21 @@ def test_nothing_is_lost_at_full_rate_without_reads():
     simulate(20, 800, 1.0, False)
 
 
+@pytest.mark.parametrize("density", [0.3, 1.0])
+def test_bytes_are_summed_up_exactly(density):
+    """4 bits as they come, 14 bits summed up for up to 2,000 cycles; among others of one."""
+    assert simulate(12, 3000, density, True, steps={0: 4, 5: 14, 11: 7})
+
+
 def test_pending_bits_hold_the_longest_round():
     for count in (1, 8, 40, 100, 128, 300):
         depth = max(count, 8)
         progress = CounterFile.READ_PERIOD - 7
         longest = (-(-depth // progress) + 1) * CounterFile.READ_PERIOD
         assert longest < 1 << CounterFile.pending_width(count)
+        for step in (4, 14):
+            most = 8 * longest + (1 << step) - 1
+            assert most < 1 << CounterFile.pending_width(count, step)
 
 
 def test_rejects_no_counters():
