@@ -8,6 +8,8 @@ from tickwire.hdl.feed.decoder import FeedDecoder
 from tickwire.hdl.feed.instruments import InstrumentTable
 from tickwire.hdl.ip.receive import IpReceive
 from tickwire.hdl.mac.arbiter import TransmitArbiter
+from tickwire.hdl.mac.frame_queue import FrameQueue
+from tickwire.hdl.mac.frame_store import FrameStore
 from tickwire.hdl.mac.host_frame import HostFrame
 from tickwire.hdl.mac.receive import MacReceive
 from tickwire.hdl.mac.transmit import MacTransmit
@@ -24,6 +26,7 @@ from tickwire.hdl.wire.order_template import ORDER_LAYOUTS
 from .book_access import BookAccess
 from .event_log import EventLog
 from .host_orders import HostOrders
+from .host_receive import HostReceive
 
 __all__ = ["DataPath"]
 
@@ -55,6 +58,11 @@ class DataPath(Elaboratable):
         self.order_transmit = OrderTransmit(config.instruments)
         self.arbiter = TransmitArbiter()
         self.mac_transmit = MacTransmit()
+        # Raw frames, to the host and from it
+        self.frame_store = FrameStore()
+        self.host_receive = HostReceive(config.frame_slot)
+        self.host_frame = HostFrame()
+        self.host_queue = FrameQueue(waits=True)
         # Beside the path
         self.counter = CycleCounter(64)
         self.stamp_crossing = StampCrossing()
@@ -63,7 +71,6 @@ class DataPath(Elaboratable):
         self.session = TransmitSession(max(layout.payload_length for layout in ORDER_LAYOUTS))
         self.host_orders = HostOrders()
         self.book_access = BookAccess()
-        self.host_frame = HostFrame()
         self.event_log = EventLog()
 
     def elaborate(self, platform):
@@ -74,6 +81,7 @@ class DataPath(Elaboratable):
         self.connect_market_data(m)
         self.connect_decisions(m)
         self.connect_orders(m)
+        self.connect_raw_frames(m)
         self.connect_host(m)
         return m
 
@@ -149,7 +157,6 @@ class DataPath(Elaboratable):
         ]
         forward(m, self.risk.o, self.order_transmit.i)
         connect(m, self.order_transmit.o, self.arbiter.i_order)
-        connect(m, self.host_frame.o, self.arbiter.i_host)
         connect(m, self.arbiter.o, self.mac_transmit.i)
         forward(m, self.mac_transmit.o_done, self.order_transmit.i_done)
         forward(m, self.order_transmit.o_commit, self.session.i_commit)
@@ -160,6 +167,18 @@ class DataPath(Elaboratable):
             self.order_transmit.i_session.eq(self.session.o),
             self.order_transmit.i_time.eq(self.clock.o),
             self.order_transmit.now.eq(self.counter.o),
+        ]
+
+    def connect_raw_frames(self, m):
+        """Frames that no hardware takes. Answers of hardware's own enter at ``arbiter.i_reply``."""
+        forward(m, self.mac_receive.o, self.frame_store.i)
+        forward(m, self.mac_receive.o_end, self.frame_store.i_end)
+        connect(m, self.frame_store.o, self.host_receive.i)
+        connect(m, self.host_frame.o, self.host_queue.i)
+        connect(m, self.host_queue.o, self.arbiter.i_host)
+        m.d.comb += [
+            self.frame_store.i_claimed.eq(self.ip_receive.o_count_accepted),
+            self.host_receive.cycle.eq(self.counter.o),
         ]
 
     def connect_host(self, m):

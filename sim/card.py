@@ -64,10 +64,12 @@ def serve(name: str, library: Path, layout: Layout, *, core_hz: int, owner: int 
         header = memoryview(memory)[:HEADER_BYTES].cast("Q")
         for field, value in (("pid", os.getpid()), ("owner", owner), ("core_hz", core_hz),
                              ("event_records", layout.event_records),
-                             ("wire_words", layout.wire_words)):
+                             ("wire_words", layout.wire_words),
+                             ("frame_slots", layout.frame_slots),
+                             ("frame_slot", layout.frame_slot)):
             header[_FIELD[field]] = value
         base = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-        names = ("events", "rx_data", "rx_control", "tx_cycle", "tx_data", "tx_control")
+        names = ("events", "frames", "rx_data", "rx_control", "tx_cycle", "tx_data", "tx_control")
         places = [base, *(base + layout.regions()[region][0] for region in names)]
         regions = (ctypes.c_void_p * len(places))(*places)
         functions = load_library(library)

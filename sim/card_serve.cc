@@ -8,7 +8,7 @@ namespace {
 
 struct Regions {
   uint64_t *header;
-  uint8_t *events;
+  uint8_t *events, *frames;
   uint64_t *rx_data;
   uint16_t *rx_control;
   uint64_t *tx_cycle, *tx_data;
@@ -25,6 +25,7 @@ class Card : tickwire::TxSink {
  public:
   explicit Card(const Regions &regions) : r_(regions), core_(*this) {
     core_.set_event_ring(r_.events, load(card::event_records));
+    core_.set_frame_ring(r_.frames, load(card::frame_slots), load(card::frame_slot));
     mask_ = load(card::wire_words) - 1;
     busy_until_ = kSettleCycles;
   }
@@ -36,8 +37,7 @@ class Card : tickwire::TxSink {
     while (!load(card::stop)) {
       bool worked = false;
       for (int k = 0; k < kBatch && step(); k++) worked = true;
-      store(card::cycles, core_.cycles());
-      store(card::events_produced, core_.events());
+      publish();
       const uint64_t now = now_ns();
       if (worked) {
         hot_until = now + kSpinNs;
@@ -64,6 +64,12 @@ class Card : tickwire::TxSink {
   }
   void store(card::Field field, uint64_t value) {
     __atomic_store_n(r_.header + field, value, __ATOMIC_RELEASE);
+  }
+
+  void publish() {
+    store(card::cycles, core_.cycles());
+    store(card::events_produced, core_.events());
+    store(card::frames_produced, core_.frames());
   }
 
   // At most one cycle (or one skip). Returns whether there was anything to do.
@@ -96,8 +102,7 @@ class Card : tickwire::TxSink {
     if (accessing_ && !core_.busy()) {
       store(card::response_data, core_.failed() ? card::kFailed : core_.read_data());
       store(card::accesses, load(card::accesses) + 1);
-      store(card::cycles, core_.cycles());
-      store(card::events_produced, core_.events());
+      publish();
       store(card::response, load(card::request));
       accessing_ = false;
     }

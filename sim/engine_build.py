@@ -34,7 +34,8 @@ _VERILATE = ("--cc", "gateway.v", "--top-module", "gateway", "--prefix", "Vgatew
              "--output-split-cfuncs", "5000")
 _PORTS = ("clk", "rst", "rx_clk", "rx_rst", "rx__valid", "rx__payload", "csr__address",
           "csr__read", "csr__write", "csr__write_data", "csr__acknowledge", "csr__read_data",
-          "kill", "i_skip", "tx", "o_event__valid", "o_event__payload")
+          "kill", "i_skip", "tx", "o_event__valid", "o_event__payload",
+          "o_frame__valid", "o_frame__payload")
 
 
 def build_folder() -> Path:
