@@ -1,8 +1,9 @@
 """What the gateware writes into the rings in the host's memory; no Amaranth.
 
 An event record is a struct of whole bytes, little-endian, first field at the lowest address, 64
-bytes long. All kinds end in the same 8 bytes. The last byte holds the phase bit: it is written last, and it is the
-negation of what stood there on the round before, so a reader knows that the record is whole.
+bytes long. All kinds end in the same 8 bytes. The last byte holds the phase bit: it is written
+last, and it is the negation of what stood there on the round before, so a reader knows that the
+record is whole.
 
 The frame ring has slots, one a received frame: a header of 16 bytes, which ends in a phase byte as
 an event record does, then the frame without its FCS.

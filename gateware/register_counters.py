@@ -104,5 +104,5 @@ _HOST = _counters(
     "orders", ("HOST_ORDER_LOST", "Posts that came before the result of the last one.")) \
     + _counters("accesses", ("BUS_UNMAPPED", "Accesses to a place where nothing answers to them."))
 
-COUNTERS: tuple[Counter, ...] = (_RECEIVE + _CROSSING + _IP + NETWORK_COUNTERS + _FEED + _BOOK + _STRATEGY + _ARMING
-                                 + _ORDERS + _TRANSMIT + _HOST)
+COUNTERS: tuple[Counter, ...] = (_RECEIVE + _CROSSING + _IP + NETWORK_COUNTERS + _FEED + _BOOK
+                                 + _STRATEGY + _ARMING + _ORDERS + _TRANSMIT + _HOST)

@@ -169,7 +169,8 @@ _FRAMES = Page(
         Register(name="FRAME_CAP", width=11, unit="bytes", reset=1514,
                  meaning="Longest frame that is taken while the gateway is armed: an order that "
                          "comes meanwhile waits for the frame's end."),
-        Command(name="FRAME_STOP", meaning="Ends the repetition; what is in the queue still leaves."),
+        Command(name="FRAME_STOP",
+                meaning="Ends the repetition; what is in the queue still leaves."),
     ),
 )
 

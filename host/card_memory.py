@@ -50,6 +50,10 @@ FIELDS = {
     "events_produced": "card: event records written",
     "frames_produced": "card: slots filled",
     "kill_pin": "host: level of the kill pin",
+    "wire_in": "card: frames from the TAP device, or the other card, to its receiver",
+    "wire_out": "card: frames from its transmitter to there",
+    "wire_damaged": "card: frames that left its transmitter broken",
+    "wire_lost": "card: frames that could not be handed on there",
     "stop": "host: 1: end the card",
     "ended": "card: 1: it has ended in good order",
 }

@@ -189,12 +189,17 @@ class Gateway:
         """
         if not 14 <= len(frame) <= 1514:
             raise RegisterError(f"FRAME_SEND.LENGTH takes 14 to 1514 bytes, not {len(frame)}")
-        if self.status()["frame_busy"]:
+        if not self.frame_room:
             raise RegisterError("FRAME may not be written while STATUS.FRAME_BUSY is 1: the "
                                 "queue is full or the last frame is repeated; try again, or end "
                                 "the repetition with gw.stop_frames()")
         self.registers.write_window("FRAME", frame)
         self.registers.command_fields("FRAME_SEND", length=len(frame), repeat=repeat)
+
+    @property
+    def frame_room(self) -> bool:
+        """Whether the queue takes a frame now."""
+        return not self.registers.fields("STATUS")["frame_busy"]
 
     def stop_frames(self) -> None:
         """End the repetition of a frame; what is in the queue still leaves."""

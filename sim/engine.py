@@ -68,6 +68,7 @@ def load_library(path: Path) -> ctypes.CDLL:
         "take_tx": (None, [p, p, p, p]),
         "card_create": (p, [p]),
         "card_serve": (None, [p, u64]),
+        "card_wire": (None, [p, ctypes.c_int]),
         "card_destroy": (None, [p]),
     }
     for name, (result, arguments) in declared.items():

@@ -23,7 +23,7 @@ __all__ = ["build_library", "build_folder", "library_of_top"]
 
 Progress = Callable[[str], None]
 
-_SOURCES = ("engine_core.h", "engine_driver.cc", "card_serve.cc")
+_SOURCES = ("engine_core.h", "wire_bridge.h", "engine_driver.cc", "card_serve.cc")
 _COMPILE = ("-std=c++17", "-fPIC", "-c", "-DVM_SC=0", "-DVM_TRACE=0", "-DVM_COVERAGE=0")
 _SCRIPT = ("read_rtlil gateway.il; hierarchy -top gateway; proc -noopt -norom -nomux; "
            "memory_collect; write_verilog -norename -noattr gateway.v")

@@ -22,11 +22,12 @@ __all__ = ["ToyGateway"]
 class ToyGateway(wiring.Component):
     """Echoes XGMII words, answers to the host, and makes a record and a frame of every START.
 
-    It lets engine, simulated card and host package be tested in seconds. Every word that comes
-    in goes out again, two cycles later. Every START makes a BOOK record, whose ``change_id`` is
-    the cycle, and a frame of 8 bytes for the host, the cycle as well. An order of the host's is PASSED, if armed, and its quantity is echoed as client
-    id. The nonce is the cycle in which it was asked for, and never expires. A level of a book has
-    what BOOK_SELECT named it by as the upper half of its amount's and of its price's bits.
+    It lets engine, simulated card and host package be tested in seconds. Every word that comes in
+    goes out again, two cycles later. Every START makes a BOOK record, whose ``change_id`` is the
+    cycle, and a frame of 8 bytes for the host, the cycle as well. An order of the host's is PASSED,
+    if armed, and its quantity is echoed as client id. The nonce is the cycle in which it was asked
+    for, and never expires. A level of a book has what BOOK_SELECT named it by as the upper half of
+    its amount's and of its price's bits.
     """
 
     def __init__(self, config: GatewayConfig | None = None) -> None:
