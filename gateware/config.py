@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from .records import FRAME_HEADER_BYTES
+
 __all__ = ["GatewayConfig"]
 
 
@@ -23,12 +25,13 @@ class GatewayConfig:
     channels: int = 64          # dense channel indices, 6 bits
     level_queue: int = 512      # level changes that wait for the book
     max_frame: int = 1518       # bytes with FCS, without VLAN tag
+    frame_slot: int = 2048      # bytes of a slot of the host's frame ring
     core_hz: int = 156_250_000  # rate of the core clock in simulation
     skips: bool = False         # simulation: the clocks can leap over idle time
 
     def __post_init__(self):
         for name in ("lanes", "instruments", "levels", "row_levels", "subscriptions", "channels",
-                     "level_queue"):
+                     "level_queue", "frame_slot"):
             value = getattr(self, name)
             if value < 1 or value & (value - 1):
                 raise ValueError(f"GatewayConfig.{name} must be a power of two, not {value}")
@@ -38,6 +41,10 @@ class GatewayConfig:
         if self.instruments > 128:
             raise ValueError(f"GatewayConfig.instruments must be at most 128, "
                              f"not {self.instruments}")
+        if self.frame_slot < self.max_frame + FRAME_HEADER_BYTES:
+            raise ValueError(f"GatewayConfig.frame_slot must hold a frame of max_frame "
+                             f"({self.max_frame}) bytes with tags and a header, "
+                             f"not {self.frame_slot}")
         if not self.row_levels <= self.levels:
             raise ValueError(f"GatewayConfig.row_levels must be at most levels ({self.levels}), "
                              f"not {self.row_levels}")

@@ -11,7 +11,8 @@ __all__ = ["Control", "COUNTED"]
 
 #: Rooms whose ``o_count_x`` ports feed the counters ``PREFIX_X``.
 COUNTED = {
-    "RX": "mac_receive", "CROSSING": "crossing", "IP": "ip_receive", "FEED": "feed",
+    "RX": "mac_receive", "CROSSING": "crossing", "IP": "ip_receive", "STORE": "frame_store",
+    "HOST_RECEIVE": "host_receive", "FEED": "feed",
     "BOOK": "book", "STRATEGY": "strategy", "ARMING": "arming", "TX": "mac_transmit",
     "HOST_FRAME": "host_frame", "HOST_ORDER": "host_orders", "EVENT": "event_log",
     "LINK": "link_fault", "PAUSE": "pause_timer", "ETHER_STATS": "ether_statistics",
@@ -59,6 +60,7 @@ class Control(Elaboratable):
         m = Module()
         self.connect_tables(m)
         self.connect_settings(m)
+        self.connect_network(m)
         self.connect_arming(m)
         self.connect_trading(m)
         self.connect_watch(m)
@@ -97,6 +99,19 @@ class Control(Elaboratable):
         m.d.sync += path.mac_receive.max_length.eq(
             Mux(wanted == 0, self.bank.config.max_frame,
                 Mux(wanted > LONGEST_FRAME, LONGEST_FRAME, wanted)))
+
+    def connect_network(self, m):
+        bank, store, receive = self.bank, self.path.frame_store, self.path.host_receive
+        m.d.comb += [
+            store.filter.station.eq(bank.o_station),
+            store.filter.own.eq(bank.o_frame_filter.own),
+            store.filter.broadcast.eq(bank.o_frame_filter.broadcast),
+            store.filter.promiscuous.eq(bank.o_frame_filter.promiscuous),
+            store.filter.groups.eq(bank.o_multicast_hash),
+            receive.ring.eq(bank.o_frame_ring),
+            receive.consumed.eq(bank.o_frames_consumed),
+            bank.i_frames_produced.eq(receive.o_produced),
+        ]
 
     def connect_arming(self, m):
         bank, arming = self.bank, self.path.arming

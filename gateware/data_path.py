@@ -8,6 +8,8 @@ from tickwire.hdl.feed.decoder import FeedDecoder
 from tickwire.hdl.feed.instruments import InstrumentTable
 from tickwire.hdl.ip.receive import IpReceive
 from tickwire.hdl.mac.arbiter import TransmitArbiter
+from tickwire.hdl.mac.frame_queue import FrameQueue
+from tickwire.hdl.mac.frame_store import FrameStore
 from tickwire.hdl.mac.host_frame import HostFrame
 from tickwire.hdl.mac.pause import PauseGate, PauseTimer
 from tickwire.hdl.mac.receive import MacReceive
@@ -28,6 +30,7 @@ from tickwire.hdl.wire.order_template import ORDER_LAYOUTS
 from .book_access import BookAccess
 from .event_log import EventLog
 from .host_orders import HostOrders
+from .host_receive import HostReceive
 
 __all__ = ["DataPath"]
 
@@ -59,6 +62,11 @@ class DataPath(Elaboratable):
         self.order_transmit = OrderTransmit(config.instruments)
         self.arbiter = TransmitArbiter()
         self.mac_transmit = MacTransmit()
+        # Raw frames, to the host and from it
+        self.frame_store = FrameStore()
+        self.host_receive = HostReceive(config.frame_slot)
+        self.host_frame = HostFrame()
+        self.host_queue = FrameQueue(waits=True)
         # Beside the path
         self.link_fault = LinkFault()
         self.frame_summary = FrameSummary()
@@ -73,7 +81,6 @@ class DataPath(Elaboratable):
         self.session = TransmitSession(max(layout.payload_length for layout in ORDER_LAYOUTS))
         self.host_orders = HostOrders()
         self.book_access = BookAccess()
-        self.host_frame = HostFrame()
         self.event_log = EventLog()
 
     def elaborate(self, platform):
@@ -85,6 +92,7 @@ class DataPath(Elaboratable):
         self.connect_decisions(m)
         self.connect_orders(m)
         self.connect_link(m)
+        self.connect_raw_frames(m)
         self.connect_host(m)
         return m
 
@@ -160,8 +168,6 @@ class DataPath(Elaboratable):
         ]
         forward(m, self.risk.o, self.order_transmit.i)
         connect(m, self.order_transmit.o, self.arbiter.i_order)
-        connect(m, self.host_frame.o, self.pause_gate.i)
-        connect(m, self.pause_gate.o, self.arbiter.i_host)
         connect(m, self.arbiter.o, self.mac_transmit.i)
         forward(m, self.mac_transmit.o_done, self.order_transmit.i_done)
         forward(m, self.order_transmit.o_commit, self.session.i_commit)
@@ -192,6 +198,19 @@ class DataPath(Elaboratable):
             self.pause_gate.i_pause.eq(self.pause_timer.o_pause_host),
             self.mac_transmit.i_fault.eq(~self.link_fault.o_up),
             self.mac_transmit.i_remote_fault.eq(self.link_fault.o_local_fault),
+        ]
+
+    def connect_raw_frames(self, m):
+        """Frames that no hardware takes. Answers of hardware's own enter at ``arbiter.i_reply``."""
+        forward(m, self.mac_receive.o, self.frame_store.i)
+        forward(m, self.mac_receive.o_end, self.frame_store.i_end)
+        connect(m, self.frame_store.o, self.host_receive.i)
+        connect(m, self.host_frame.o, self.host_queue.i)
+        connect(m, self.host_queue.o, self.pause_gate.i)
+        connect(m, self.pause_gate.o, self.arbiter.i_host)
+        m.d.comb += [
+            self.frame_store.i_claimed.eq(self.ip_receive.o_count_accepted),
+            self.host_receive.cycle.eq(self.counter.o),
         ]
 
     def connect_host(self, m):

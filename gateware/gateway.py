@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from tickwire.hdl.csr.bank import RegisterBank
 from tickwire.hdl.csr.bus import CsrBus
 from tickwire.hdl.csr.event import EventWord
+from tickwire.hdl.csr.frame import FrameWord
 from tickwire.hdl.phy.xgmii import XgmiiWord
 from tickwire.hdl.stream.packet import strobe
 
@@ -35,6 +36,8 @@ class Gateway(wiring.Component):
         BAR 0.
     o_event : Out(strobe(EventWord))
         Records for the ring in the host's memory.
+    o_frame : Out(strobe(FrameWord))
+        Received frames for another ring there.
     kill : In(1)
         Kill switch, asynchronous.
     i_skip : In(64)
@@ -49,6 +52,7 @@ class Gateway(wiring.Component):
             "tx": Out(XgmiiWord),
             "csr": In(CsrBus()),
             "o_event": Out(strobe(EventWord)),
+            "o_frame": Out(strobe(FrameWord)),
             "kill": In(1),
             "i_skip": In(64),
         })
@@ -62,6 +66,7 @@ class Gateway(wiring.Component):
         forward(m, self.rx, path.crossing.i)
         forward(m, self.rx, path.link_fault.i)
         forward(m, path.event_log.o, self.o_event)
+        forward(m, path.host_receive.o, self.o_frame)
         m.d.comb += [
             self.tx.eq(path.mac_transmit.o),
             path.arming.i_kill_pin.eq(self.kill),

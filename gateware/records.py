@@ -1,8 +1,12 @@
-"""Event records: what the gateware writes into the event ring, 64 bytes each; no Amaranth.
+"""What the gateware writes into the rings in the host's memory; no Amaranth.
 
-A record is a struct of whole bytes, little-endian, first field at the lowest address. All kinds
-end in the same 8 bytes. The last byte holds the phase bit: it is written last, and it is the
-negation of what stood there on the round before, so a reader knows that the record is whole.
+An event record is a struct of whole bytes, little-endian, first field at the lowest address, 64
+bytes long. All kinds end in the same 8 bytes. The last byte holds the phase bit: it is written
+last, and it is the negation of what stood there on the round before, so a reader knows that the
+record is whole.
+
+The frame ring has slots, one a received frame: a header of 16 bytes, which ends in a phase byte as
+an event record does, then the frame without its FCS.
 """
 
 from dataclasses import dataclass
@@ -10,7 +14,7 @@ from dataclasses import dataclass
 from .vocabulary import Action, Reason, Side, Source
 
 __all__ = ["RecordField", "Record", "BOOK", "TICKER", "ORDER", "RECORDS", "RECORD_BYTES",
-           "FLAGS"]
+           "FLAGS", "FRAME_HEADER", "FRAME_HEADER_BYTES"]
 
 RECORD_BYTES = 64
 
@@ -124,3 +128,13 @@ ORDER = Record("ORDER", 3, "What became of one order, sent or refused; `stamp` i
 ))
 
 RECORDS = (BOOK, TICKER, ORDER)
+
+#: The header of a slot of the frame ring; ``cycle`` is when the frame went to the host.
+FRAME_HEADER = (
+    RecordField("cycle", 64, "When it left for the ring.", "cycles"),
+    RecordField("sequence", 32, "Number of the frame, modulo 2^32."),
+    RecordField("length", 16, "Bytes without FCS.", "bytes"),
+    RecordField("reserved", 8, "0."),
+    RecordField("phase", 8, "1 on the first round, 0 on the second, and so on."),
+)
+FRAME_HEADER_BYTES = sum(part.width for part in FRAME_HEADER) // 8

@@ -6,6 +6,7 @@ from tickwire.hdl.book.counts import AUTHORITY_COUNTS, WRITER_COUNTS
 from tickwire.hdl.csr.register_table import Counter
 from tickwire.hdl.wire.deribit import DERIBIT
 
+from .register_network import NETWORK_COUNTERS
 from .register_statistics import LINK, STATISTICS
 from .vocabulary import Reason
 
@@ -100,10 +101,11 @@ _TRANSMIT = _counters(
 
 _HOST = _counters(
     "frames", ("HOST_FRAME_REFUSED", "Frames of the host's that were too long, too short or came "
-                                     "while the last one was leaving.")) + _counters(
+                                     "while the queue was full.")) + _counters(
     "records", ("EVENT_LOST", "Event records lost because a queue was full.")) + _counters(
     "orders", ("HOST_ORDER_LOST", "Posts that came before the result of the last one.")) \
     + _counters("accesses", ("BUS_UNMAPPED", "Accesses to a place where nothing answers to them."))
 
-COUNTERS: tuple[Counter, ...] = (_RECEIVE + _CROSSING + _IP + _FEED + _BOOK + _STRATEGY + _ARMING
-                                 + _ORDERS + _TRANSMIT + _HOST + LINK + STATISTICS)
+COUNTERS: tuple[Counter, ...] = (_RECEIVE + _CROSSING + _IP + NETWORK_COUNTERS + _FEED + _BOOK
+                                 + _STRATEGY + _ARMING + _ORDERS + _TRANSMIT + _HOST + LINK
+                                 + STATISTICS)

@@ -5,6 +5,7 @@ from tickwire.hdl.csr.register_table import Access, Command, Field, Page, Regist
 from .records import RECORDS
 from .register_counters import COUNTERS
 from .register_map import RegisterMap
+from .register_network import NETWORK
 from .register_tables import CONFIGURATION
 from .vocabulary import Action, Reason, Side
 
@@ -54,7 +55,7 @@ _IDENTITY = Page(
             _bit("SESSION", "The order session is open."),
             _bit("WINDOW", "The venue's window has room for an order."),
             _bit("TX_BUSY", "An order could not begin now."),
-            _bit("FRAME_BUSY", "A frame of the host's is waiting or leaving."),
+            _bit("FRAME_BUSY", "No further frame of the host's can be taken now."),
         )),
         _status("CYCLES", "Cycles of the core clock since reset.", width=64, unit="cycles"),
         _status("NANOSECONDS", "The clock whose time stands in orders.", width=64, unit="ns"),
@@ -161,16 +162,22 @@ _FRAMES = Page(
     meaning="Frames of the host's, sent as they are.",
     entries=(
         Window(name="FRAME", words=512, meaning="Bytes of the frame without FCS, first lowest."),
-        Command(name="FRAME_SEND", meaning="Sends the frame.", fields=(
+        Command(name="FRAME_SEND", meaning="Puts the frame into the queue.", fields=(
             Field(name="LENGTH", width=11, unit="bytes", meaning="Length without FCS."),
             Field(name="REPEAT", width=16, meaning="Times to send it; 0 is once, too."),
         )),
         Register(name="FRAME_CAP", width=11, unit="bytes", reset=1514,
                  meaning="Longest frame that is taken while the gateway is armed: an order that "
                          "comes meanwhile waits for the frame's end."),
-        Command(name="FRAME_STOP", meaning="Ends the repetition after the frame that leaves."),
+        Command(name="FRAME_STOP",
+                meaning="Ends the repetition; what is in the queue still leaves."),
     ),
 )
 
+_NETWORK = Page(
+    name="NETWORK", offset=0x7000, entries=NETWORK,
+    meaning="Who the port is on its network, and the ring of frames for the host.",
+)
+
 REGISTERS = RegisterMap((_IDENTITY, _COUNTERS, _CONFIGURATION, _ARMING, _TRADING, _WATCH,
-                         _FRAMES), RECORDS)
+                         _FRAMES, _NETWORK), RECORDS)

@@ -23,12 +23,18 @@ class Board(Protocol):
     ring : array of uint8
         Memory of the event ring, 64 bytes a record, the number of records a power of two; empty
         if the board has none.
+    frame_ring : array of uint8
+        Memory of the frame ring, slots of FRAME_SLOT bytes, a power of two of them; empty if the
+        board has none.
     fresh : bool
         Nobody has written this board's tables since it was configured.
     """
 
     @property
     def ring(self) -> NDArray[np.uint8]: ...
+
+    @property
+    def frame_ring(self) -> NDArray[np.uint8]: ...
 
     @property
     def fresh(self) -> bool: ...
@@ -67,6 +73,7 @@ class PcieBoard:
     def __init__(self, address: str, *, root: Path = Path("/sys/bus/pci/devices")) -> None:
         self.address = address
         self.ring: NDArray[np.uint8] = np.zeros(0, dtype=np.uint8)
+        self.frame_ring: NDArray[np.uint8] = np.zeros(0, dtype=np.uint8)
         path = root / address / "resource0"
         if not path.exists():
             raise BoardError(f"There is no PCI device {address} with a BAR 0: {path} does not "

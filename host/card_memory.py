@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 __all__ = ["MAGIC", "FIELDS", "HEADER_BYTES", "MODE_FREE", "MODE_PAUSED", "WRITE", "FAILED",
            "Layout", "c_header"]
 
-MAGIC = 0x3130_6472_6163_7774       # "twcard01"
+MAGIC = 0x3230_6472_6163_7774       # "twcard02"
 HEADER_BYTES = 4096
 
 MODE_FREE = 0       # words are played as they come; idle time follows the wall clock
@@ -32,6 +32,8 @@ FIELDS = {
     "core_hz": "card: cycles in a second",
     "event_records": "card: records in the event ring",
     "wire_words": "card: words in each wire ring",
+    "frame_slots": "card: slots in the frame ring",
+    "frame_slot": "card: bytes of one",
     "address": "host: byte offset of the bus access, with WRITE",
     "write_data": "host: what to write",
     "request": "host: number of the access; a change asks for it",
@@ -46,7 +48,12 @@ FIELDS = {
     "tx_produced": "card: words put into the transmit ring",
     "tx_consumed": "host: words taken from it",
     "events_produced": "card: event records written",
+    "frames_produced": "card: slots filled",
     "kill_pin": "host: level of the kill pin",
+    "wire_in": "card: frames from the TAP device, or the other card, to its receiver",
+    "wire_out": "card: frames from its transmitter to there",
+    "wire_damaged": "card: frames that left its transmitter broken",
+    "wire_lost": "card: frames that could not be handed on there",
     "stop": "host: 1: end the card",
     "ended": "card: 1: it has ended in good order",
 }
@@ -54,7 +61,7 @@ FIELDS = {
 
 @dataclass(frozen=True)
 class Layout:
-    """Regions behind the header: event ring, then the rings of words.
+    """Regions behind the header: event ring, frame ring, then the rings of words.
 
     A word to play has 64 bits of data and in ``rx_control`` 16 bits: the XGMII control bits, or
     SKIP with the number of idle cycles to skip as data. A transmitted word has its cycle too;
@@ -62,17 +69,21 @@ class Layout:
 
     Parameters
     ----------
-    event_records, wire_words : int
+    event_records, wire_words, frame_slots : int
         Sizes of the rings, powers of two.
+    frame_slot : int
+        Bytes of a slot of the frame ring, a power of two.
     """
 
     event_records: int = 1 << 16
     wire_words: int = 1 << 16
+    frame_slots: int = 256
+    frame_slot: int = 2048
 
     SKIP = 0x100    # in rx_control: `data` idle cycles pass at once
 
     def __post_init__(self) -> None:
-        for name in ("event_records", "wire_words"):
+        for name in ("event_records", "wire_words", "frame_slots", "frame_slot"):
             value = getattr(self, name)
             if value < 64 or value & (value - 1):
                 raise ValueError(f"Layout.{name} must be a power of two and at least 64, "
@@ -83,6 +94,7 @@ class Layout:
         n = self.wire_words
         result, offset = {}, HEADER_BYTES
         for name, kind, count in (("events", "u1", 64 * self.event_records),
+                                  ("frames", "u1", self.frame_slots * self.frame_slot),
                                   ("rx_data", "<u8", n), ("rx_control", "<u2", n),
                                   ("tx_cycle", "<u8", n), ("tx_data", "<u8", n),
                                   ("tx_control", "u1", n)):

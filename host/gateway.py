@@ -10,7 +10,9 @@ from tickwire.host.board import Board, PcieBoard
 from tickwire.host.books import Books
 from tickwire.host.errors import ArmingError, BoardError, RegisterError
 from tickwire.host.events import Events
+from tickwire.host.frames import Frames
 from tickwire.host.limits import Risk, Strategies
+from tickwire.host.network import Network
 from tickwire.host.orders import Order, Orders, Sent, Session, Templates
 from tickwire.host.registers import Registers, identify
 from tickwire.host.tables import Instrument, Instruments, Subscriptions
@@ -35,7 +37,7 @@ class Gateway:
         Sizes that the board was built with.
     registers : Registers
         Every register by its name.
-    instruments, subscriptions, strategy, risk, templates, session, books, events
+    instruments, subscriptions, strategy, risk, templates, session, books, events, frames, network
         Parts of the gateway, each documented where it is defined.
 
     Raises
@@ -56,6 +58,8 @@ class Gateway:
         self.session = Session(self.registers)
         self.books = Books(self.registers, self.instruments)
         self.events = Events(board.ring, self.registers)
+        self.frames = Frames(board.frame_ring, self.registers, self.config.frame_slot)
+        self.network = Network(self.registers)
         self._orders = Orders(self.registers, self.templates)
 
     @classmethod
@@ -174,7 +178,7 @@ class Gateway:
         return self._orders.cancel(instrument, client_id)
 
     def send_frame(self, frame: bytes, *, repeat: int = 0) -> None:
-        """Send a frame as it is; padding and FCS are added.
+        """Put a frame into the queue of those to send as they are; padding and FCS are added.
 
         Parameters
         ----------
@@ -185,15 +189,20 @@ class Gateway:
         """
         if not 14 <= len(frame) <= 1514:
             raise RegisterError(f"FRAME_SEND.LENGTH takes 14 to 1514 bytes, not {len(frame)}")
-        if self.status()["frame_busy"]:
-            raise RegisterError("FRAME may not be written while STATUS.FRAME_BUSY is 1: the last "
-                                "frame is still waiting or leaving; gw.stop_frames() ends its "
-                                "repetition")
+        if not self.frame_room:
+            raise RegisterError("FRAME may not be written while STATUS.FRAME_BUSY is 1: the "
+                                "queue is full or the last frame is repeated; try again, or end "
+                                "the repetition with gw.stop_frames()")
         self.registers.write_window("FRAME", frame)
         self.registers.command_fields("FRAME_SEND", length=len(frame), repeat=repeat)
 
+    @property
+    def frame_room(self) -> bool:
+        """Whether the queue takes a frame now."""
+        return not self.registers.fields("STATUS")["frame_busy"]
+
     def stop_frames(self) -> None:
-        """End the repetition of a frame."""
+        """End the repetition of a frame; what is in the queue still leaves."""
         self.registers.command("FRAME_STOP")
 
     def set_time(self, nanoseconds: int) -> None:

@@ -55,7 +55,10 @@ class SimulatedBoard:
         self._memory = memoryview(self._map)
         self._header = self._memory[:HEADER_BYTES].cast("Q")
         self._layout = Layout(event_records=self._get("event_records"),
-                              wire_words=self._get("wire_words"))
+                              wire_words=self._get("wire_words"),
+                              frame_slots=self._get("frame_slots"),
+                              frame_slot=self._get("frame_slot"))
+        self.frame_ring: NDArray[np.uint8] = self._region("frames")
         self.ring: NDArray[np.uint8] = self._region("events")
         self._pid = self._get("pid")
 

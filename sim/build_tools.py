@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from amaranth.back import rtlil
-from amaranth.hdl import Signal, Value
+from amaranth.hdl import ClockDomain, Fragment, Signal, Value
 from amaranth.hdl._ir import PortDirection
+from amaranth.hdl._xfrm import DomainCollector
 from amaranth.lib.wiring import In
 
 __all__ = ["ToolError", "component_ports", "content_hash", "run_tool", "to_rtlil", "tool_path"]
@@ -94,7 +95,18 @@ def component_ports(component: Any) -> dict[str, tuple[Signal, PortDirection]]:
 
 def to_rtlil(component: Any, *, name: str = "top") -> str:
     """RTLIL of a component, without source locations, so that comments do not change it."""
-    return rtlil.convert(component, name=name, ports=component_ports(component), emit_src=False)
+    ports = component_ports(component)
+    fragment = Fragment.get(component, platform=None)
+    # Left to itself, Amaranth makes the domains that are still open in the order of a set: it
+    # differs from process to process, and what was built once would be built again.
+    domains = DomainCollector()
+    domains(fragment)
+    for domain in map(ClockDomain, sorted(domains.used_domains - domains.defined_domains
+                                          - {"comb"})):
+        fragment.add_domains(domain)
+        for signal in (domain.clk, domain.rst):
+            ports[signal.name] = (signal, PortDirection.Input)
+    return rtlil.convert(fragment, name=name, ports=ports, emit_src=False)
 
 
 def content_hash(*parts: str) -> str:

@@ -52,22 +52,28 @@ def _memory(name: str, layout: Layout) -> Iterator[mmap.mmap]:
         path.unlink(missing_ok=True)
 
 
-def serve(name: str, library: Path, layout: Layout, *, core_hz: int, owner: int = 0) -> None:
+def serve(name: str, library: Path, layout: Layout, *, core_hz: int, owner: int = 0,
+          wire: int | None = None) -> None:
     """Be a card until it is told to stop, or its owner is gone.
 
     Parameters
     ----------
     owner : int
         The parent process without which the card ends; 0: it lives on its own.
+    wire : int
+        Descriptor of what is at the other end of the wire and takes and gives whole frames: a TAP
+        device or a packet socket. Words that hosts play go in between.
     """
     with _memory(name, layout) as memory:
         header = memoryview(memory)[:HEADER_BYTES].cast("Q")
         for field, value in (("pid", os.getpid()), ("owner", owner), ("core_hz", core_hz),
                              ("event_records", layout.event_records),
-                             ("wire_words", layout.wire_words)):
+                             ("wire_words", layout.wire_words),
+                             ("frame_slots", layout.frame_slots),
+                             ("frame_slot", layout.frame_slot)):
             header[_FIELD[field]] = value
         base = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-        names = ("events", "rx_data", "rx_control", "tx_cycle", "tx_data", "tx_control")
+        names = ("events", "frames", "rx_data", "rx_control", "tx_cycle", "tx_data", "tx_control")
         places = [base, *(base + layout.regions()[region][0] for region in names)]
         regions = (ctypes.c_void_p * len(places))(*places)
         functions = load_library(library)
@@ -79,6 +85,8 @@ def serve(name: str, library: Path, layout: Layout, *, core_hz: int, owner: int 
         # Ctrl-C reaches the host's whole process group; an owned card waits for its owner.
         signal.signal(signal.SIGINT, signal.SIG_IGN if owner else stop)
         card = functions.tickwire_card_create(regions)
+        if wire is not None:
+            functions.tickwire_card_wire(card, wire)
         header[_FIELD["magic"]] = MAGIC
         print(f"card {name}, process {os.getpid()}: ready", flush=True)
         while not header[_FIELD["stop"]]:
@@ -103,15 +111,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         help="records in the event ring (default: %(default)s)")
     parser.add_argument("--wire-words", type=int, default=1 << 16, metavar="N",
                         help="words in each ring of the cable (default: %(default)s)")
+    parser.add_argument("--frame-slots", type=int, default=256, metavar="N",
+                        help="slots in the ring of received frames (default: %(default)s)")
+    parser.add_argument("--wire-fd", type=int, metavar="FD",
+                        help="an inherited descriptor that is the other end of the wire")
     options = parser.parse_args(arguments)
     try:
-        layout = Layout(event_records=options.event_records, wire_words=options.wire_words)
+        layout = Layout(event_records=options.event_records, wire_words=options.wire_words,
+                        frame_slots=options.frame_slots)
         library, core_hz = library_of_top(options.top,
                                           progress=lambda text: print(text, flush=True))
     except (ToolError, ValueError, ImportError, AttributeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    serve(options.name, library, layout, core_hz=core_hz, owner=options.owner)
+    serve(options.name, library, layout, core_hz=core_hz, owner=options.owner,
+          wire=options.wire_fd)
     return 0
 
 

@@ -1,14 +1,17 @@
 // The simulated card's own loop: it plays words, answers the mailbox, and sleeps when idle.
+#include <poll.h>
 #include <time.h>
 
+#include <memory>
+
 #include "card_memory.h"  // made from host/card_memory.py
-#include "engine_core.h"
+#include "wire_bridge.h"
 
 namespace {
 
 struct Regions {
   uint64_t *header;
-  uint8_t *events;
+  uint8_t *events, *frames;
   uint64_t *rx_data;
   uint16_t *rx_control;
   uint64_t *tx_cycle, *tx_data;
@@ -25,9 +28,12 @@ class Card : tickwire::TxSink {
  public:
   explicit Card(const Regions &regions) : r_(regions), core_(*this) {
     core_.set_event_ring(r_.events, load(card::event_records));
+    core_.set_frame_ring(r_.frames, load(card::frame_slots), load(card::frame_slot));
     mask_ = load(card::wire_words) - 1;
     busy_until_ = kSettleCycles;
   }
+
+  void connect(int fd) { bridge_ = std::make_unique<tickwire::WireBridge>(fd); }
 
   // Serves until `nanoseconds` of wall clock are over, or `stop` is set.
   void serve(uint64_t nanoseconds) {
@@ -36,16 +42,17 @@ class Card : tickwire::TxSink {
     while (!load(card::stop)) {
       bool worked = false;
       for (int k = 0; k < kBatch && step(); k++) worked = true;
-      store(card::cycles, core_.cycles());
-      store(card::events_produced, core_.events());
+      publish();
       const uint64_t now = now_ns();
       if (worked) {
         hot_until = now + kSpinNs;
         nap = kShortestNapNs;
         wall_ = now;
       } else if (now > hot_until) {
-        timespec t{0, static_cast<long>(nap)};
-        nanosleep(&t, nullptr);
+        // A frame that comes on the wire ends the nap.
+        const timespec t{0, static_cast<long>(nap)};
+        pollfd wire{bridge_ ? bridge_->fd() : -1, POLLIN, 0};
+        ppoll(&wire, 1, &t, nullptr);
         nap = nap * 2 < kLongestNapNs ? nap * 2 : kLongestNapNs;
         follow_wall_clock();
       }
@@ -55,6 +62,7 @@ class Card : tickwire::TxSink {
 
  private:
   static constexpr int kBatch = 256;
+  static constexpr unsigned kAskEvery = 16;         // idle cycles
   static constexpr uint64_t kSettleCycles = 4096;   // idle cycles after something happened
   static constexpr uint64_t kSpinNs = 200000;       // time without work before the first nap
   static constexpr uint64_t kShortestNapNs = 50000, kLongestNapNs = 2000000;
@@ -64,6 +72,17 @@ class Card : tickwire::TxSink {
   }
   void store(card::Field field, uint64_t value) {
     __atomic_store_n(r_.header + field, value, __ATOMIC_RELEASE);
+  }
+
+  void publish() {
+    store(card::cycles, core_.cycles());
+    store(card::events_produced, core_.events());
+    store(card::frames_produced, core_.frames());
+    if (!bridge_) return;
+    store(card::wire_in, bridge_->in);
+    store(card::wire_out, bridge_->out);
+    store(card::wire_damaged, bridge_->damaged);
+    store(card::wire_lost, bridge_->lost);
   }
 
   // At most one cycle (or one skip). Returns whether there was anything to do.
@@ -80,14 +99,18 @@ class Card : tickwire::TxSink {
     const uint64_t consumed = load(card::rx_consumed);
     const bool running = !paused || core_.cycles() < load(card::run_target);
     const bool word = running && consumed != load(card::rx_produced);
-    if (word) {
+    const bool idles = accessing_ || (paused && running) ||
+                       (!paused && core_.cycles() < busy_until_);
+    if (running && bridge_ && (bridge_->in_frame() || !word) && play_bridge(idles)) {
+      busy_until_ = core_.cycles() + kSettleCycles;
+    } else if (word) {
       const uint64_t place = consumed & mask_, control = r_.rx_control[place];
       if (control & card::kSkip)
         core_.skip(r_.rx_data[place]);
       else
         core_.cycle(r_.rx_data[place], static_cast<uint8_t>(control));
       store(card::rx_consumed, consumed + 1);
-    } else if (accessing_ || (paused && running) || (!paused && core_.cycles() < busy_until_)) {
+    } else if (idles) {
       core_.idle();
     } else {
       return false;
@@ -96,11 +119,21 @@ class Card : tickwire::TxSink {
     if (accessing_ && !core_.busy()) {
       store(card::response_data, core_.failed() ? card::kFailed : core_.read_data());
       store(card::accesses, load(card::accesses) + 1);
-      store(card::cycles, core_.cycles());
-      store(card::events_produced, core_.events());
+      publish();
       store(card::response, load(card::request));
       accessing_ = false;
     }
+    return true;
+  }
+
+  // Plays a word from the other end of the wire, if there is one. While cycles pass anyway, the
+  // descriptor is only asked from time to time, because asking costs as much as some cycles.
+  bool play_bridge(bool idles) {
+    if (!bridge_->in_frame() && idles && ++asked_ % kAskEvery) return false;
+    uint64_t data;
+    uint8_t control;
+    if (!bridge_->next(data, control)) return false;
+    core_.cycle(data, control);
     return true;
   }
 
@@ -122,6 +155,7 @@ class Card : tickwire::TxSink {
   }
 
   void word(const tickwire::TxWord &word) override {
+    if (bridge_) bridge_->sent(word);
     if (!load(card::tx_collect)) return;
     const uint64_t produced = load(card::tx_produced), place = produced & mask_;
     r_.tx_cycle[place] = word.cycle;
@@ -133,6 +167,8 @@ class Card : tickwire::TxSink {
   Regions r_;
   uint64_t mask_ = 0, busy_until_ = 0, wall_ = 0;
   bool accessing_ = false;
+  unsigned asked_ = 0;
+  std::unique_ptr<tickwire::WireBridge> bridge_;
   tickwire::Core core_;
 };
 
@@ -144,6 +180,8 @@ void *tickwire_card_create(const Regions *regions) { return new Card(*regions); 
 void tickwire_card_serve(void *card, uint64_t nanoseconds) {
   static_cast<Card *>(card)->serve(nanoseconds);
 }
+// The descriptor gives and takes whole frames; it stays the caller's.
+void tickwire_card_wire(void *card, int fd) { static_cast<Card *>(card)->connect(fd); }
 void tickwire_card_destroy(void *card) { delete static_cast<Card *>(card); }
 
 }  // extern "C"

@@ -16,6 +16,9 @@ COMMANDS = {
     "traffic": "Write a capture of realistic, seeded venue traffic.",
     "build": "Synthesise, place and route the core; print speed and size.",
     "regs": "Print the register map.",
+    "sim": "Run a simulated card, its wire on a TAP device or another card.",
+    "tap": "Give the machine a network interface on the gateway's port.",
+    "stats": "Print everything that a gateway counts.",
 }
 
 

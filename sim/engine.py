@@ -7,6 +7,7 @@ It drives a top component with exactly these ports (both clocks rise together):
 ``tx``        ``XgmiiWord``, out
 ``csr``       ``CsrBus``, in
 ``o_event``   ``strobe(EventWord)``, out: eight words an event record
+``o_frame``   ``strobe(FrameWord)``, out: received frames for the host
 ``kill``      1 bit, in: level of the kill pin
 ``i_skip``    64 bits, in: the time counters count so many cycles more than one
 ============  ==================================================================
@@ -55,6 +56,7 @@ def load_library(path: Path) -> ctypes.CDLL:
         "create": (p, []),
         "destroy": (None, [p]),
         "event_ring": (None, [p, p, u64]),
+        "frame_ring": (None, [p, p, u64, u64]),
         "run": (None, [p, p, p, u64, p, u64]),
         "idle": (None, [p, u64]),
         "skip": (None, [p, u64]),
@@ -66,6 +68,7 @@ def load_library(path: Path) -> ctypes.CDLL:
         "take_tx": (None, [p, p, p, p]),
         "card_create": (p, [p]),
         "card_serve": (None, [p, u64]),
+        "card_wire": (None, [p, ctypes.c_int]),
         "card_destroy": (None, [p]),
     }
     for name, (result, arguments) in declared.items():
@@ -79,7 +82,8 @@ class Engine:
 
     It is a board as `tickwire.host` sees one: it has ``bar`` accesses (:meth:`read32`,
     :meth:`write32`) and an event ring in ``ring``. An access takes the cycles that it takes on
-    the bus, while the wire idles; between calls no time passes.
+    the bus, while the wire idles; between calls no time passes. ``frame_ring`` is the ring of
+    received frames.
 
     Parameters
     ----------
@@ -87,19 +91,25 @@ class Engine:
         What :func:`build_library` has made. :meth:`build` does both.
     event_records : int
         Records in the event ring.
+    frame_slots, frame_slot : int
+        Slots of the frame ring, and bytes of one: the gateware's GatewayConfig.frame_slot.
     """
 
     _handle: int | None = None
 
-    def __init__(self, library: Path, *, event_records: int = 1 << 16) -> None:
+    def __init__(self, library: Path, *, event_records: int = 1 << 16,
+                 frame_slots: int = 256, frame_slot: int = 2048) -> None:
         if event_records < 64 or event_records & (event_records - 1):
             raise ValueError("Engine event_records must be a power of two and at least 64, "
                              f"not {event_records}")
         self._library = load_library(library)
         self.ring: NDArray[np.uint8] = np.zeros(64 * event_records, dtype=np.uint8)
+        self.frame_ring: NDArray[np.uint8] = np.zeros(frame_slots * frame_slot, dtype=np.uint8)
         self.fresh = True
         self._handle = self._library.tickwire_create()
         self._library.tickwire_event_ring(self._handle, _pointer(self.ring), event_records)
+        self._library.tickwire_frame_ring(self._handle, _pointer(self.frame_ring), frame_slots,
+                                          frame_slot)
 
     @classmethod
     def build(cls, component: Any, *, event_records: int = 1 << 16,

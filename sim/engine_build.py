@@ -23,7 +23,7 @@ __all__ = ["build_library", "build_folder", "library_of_top"]
 
 Progress = Callable[[str], None]
 
-_SOURCES = ("engine_core.h", "engine_driver.cc", "card_serve.cc")
+_SOURCES = ("engine_core.h", "wire_bridge.h", "engine_driver.cc", "card_serve.cc")
 _COMPILE = ("-std=c++17", "-fPIC", "-c", "-DVM_SC=0", "-DVM_TRACE=0", "-DVM_COVERAGE=0")
 _SCRIPT = ("read_rtlil gateway.il; hierarchy -top gateway; proc -noopt -norom -nomux; "
            "memory_collect; write_verilog -norename -noattr gateway.v")
@@ -34,7 +34,8 @@ _VERILATE = ("--cc", "gateway.v", "--top-module", "gateway", "--prefix", "Vgatew
              "--output-split-cfuncs", "5000")
 _PORTS = ("clk", "rst", "rx_clk", "rx_rst", "rx__valid", "rx__payload", "csr__address",
           "csr__read", "csr__write", "csr__write_data", "csr__acknowledge", "csr__read_data",
-          "kill", "i_skip", "tx", "o_event__valid", "o_event__payload")
+          "kill", "i_skip", "tx", "o_event__valid", "o_event__payload",
+          "o_frame__valid", "o_frame__payload")
 
 
 def build_folder() -> Path:

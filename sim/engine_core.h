@@ -12,6 +12,7 @@ namespace tickwire {
 constexpr uint64_t kIdleData = 0x0707070707070707ull;
 constexpr uint8_t kIdleControl = 0xff;
 constexpr uint64_t kRecordBytes = 64;
+constexpr uint64_t kFrameHeader = 16;  // bytes of a frame ring's slot before the frame
 
 struct TxWord {
   uint64_t cycle, data;
@@ -38,6 +39,12 @@ class Core {
   void set_event_ring(uint8_t *ring, uint64_t records) {
     ring_ = ring;
     records_ = records;
+  }
+
+  void set_frame_ring(uint8_t *ring, uint64_t slots, uint64_t slot_bytes) {
+    frame_ring_ = ring;
+    slots_ = slots;
+    slot_bytes_ = slot_bytes;
   }
 
   void set_kill(bool level) { top_.kill = level; }
@@ -77,6 +84,7 @@ class Core {
   uint32_t read_data() const { return read_data_; }
   uint64_t cycles() const { return cycles_; }
   uint64_t events() const { return events_; }
+  uint64_t frames() const { return frames_; }
 
  private:
   void edge() {
@@ -100,6 +108,10 @@ class Core {
     if (top_.o_event___05Fvalid) {
       const auto &event = top_.o_event___05Fpayload;
       event_word(event[0] | static_cast<uint64_t>(event[1]) << 32, event[2] & 1);
+    }
+    if (top_.o_frame___05Fvalid) {
+      const auto &frame = top_.o_frame___05Fpayload;
+      frame_word(frame[0] | static_cast<uint64_t>(frame[1]) << 32, frame[2] & 1, frame[2] >> 1 & 1);
     }
     if (busy_) {
       if (top_.csr___05Facknowledge) {
@@ -127,6 +139,24 @@ class Core {
     events_++;
   }
 
+  // The header's first word, the frame from kFrameHeader on, the header's second word.
+  void frame_word(uint64_t word, bool first, bool last) {
+    if (frame_ring_ == nullptr) return;
+    uint8_t *slot = frame_ring_ + slot_bytes_ * (frames_ % slots_);
+    if (last) {
+      std::memcpy(slot + 8, &word, 7);
+      uint8_t phase = (frames_ / slots_ & 1) ^ 1;
+      __atomic_store_n(slot + kFrameHeader - 1, phase, __ATOMIC_RELEASE);
+      frames_++;
+    } else if (first) {
+      std::memcpy(slot, &word, sizeof word);
+      frame_place_ = kFrameHeader;
+    } else if (frame_place_ + sizeof word <= slot_bytes_) {
+      std::memcpy(slot + frame_place_, &word, sizeof word);
+      frame_place_ += sizeof word;
+    }
+  }
+
   static constexpr uint64_t kPatience = 10000;
 
   Vgateway top_;
@@ -134,7 +164,8 @@ class Core {
   bool busy_ = false, failed_ = false;
   uint32_t read_data_ = 0;
   uint64_t cycles_ = 0, waited_ = 0, events_ = 0, records_ = 1, place_ = kRecordBytes;
-  uint8_t *ring_ = nullptr;
+  uint64_t frames_ = 0, slots_ = 1, slot_bytes_ = 0, frame_place_ = 0;
+  uint8_t *ring_ = nullptr, *frame_ring_ = nullptr;
   uint8_t record_[kRecordBytes] = {};
 };
 

@@ -29,6 +29,10 @@ void tickwire_event_ring(void *handle, uint8_t *ring, uint64_t records) {
   engine(handle).core.set_event_ring(ring, records);
 }
 
+void tickwire_frame_ring(void *handle, uint8_t *ring, uint64_t slots, uint64_t slot_bytes) {
+  engine(handle).core.set_frame_ring(ring, slots, slot_bytes);
+}
+
 // Plays n words; before word skips[2k] the time counters jump by skips[2k + 1] cycles.
 void tickwire_run(void *handle, const uint64_t *data, const uint8_t *control, uint64_t n,
                   const uint64_t *skips, uint64_t skip_count) {

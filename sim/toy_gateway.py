@@ -12,6 +12,7 @@ from tickwire.gateware.vocabulary import Reason
 from tickwire.hdl.csr.bank import RegisterBank
 from tickwire.hdl.csr.bus import CsrBus
 from tickwire.hdl.csr.event import EventWord
+from tickwire.hdl.csr.frame import FrameWord
 from tickwire.hdl.phy.xgmii import XgmiiWord
 from tickwire.hdl.stream.packet import strobe
 
@@ -19,13 +20,14 @@ __all__ = ["ToyGateway"]
 
 
 class ToyGateway(wiring.Component):
-    """Echoes XGMII words, answers to the host, and makes a record of every START.
+    """Echoes XGMII words, answers to the host, and makes a record and a frame of every START.
 
-    It lets engine, simulated card and host package be tested in seconds. Every word that comes
-    in goes out again, two cycles later. Every START makes a BOOK record, whose ``change_id`` is
-    the cycle. An order of the host's is PASSED, if armed, and its quantity is echoed as client
-    id. The nonce is the cycle in which it was asked for, and never expires. A level of a book has
-    what BOOK_SELECT named it by as the upper half of its amount's and of its price's bits.
+    It lets engine, simulated card and host package be tested in seconds. Every word that comes in
+    goes out again, two cycles later. Every START makes a BOOK record, whose ``change_id`` is the
+    cycle, and a frame of 8 bytes for the host, the cycle as well. An order of the host's is PASSED,
+    if armed, and its quantity is echoed as client id. The nonce is the cycle in which it was asked
+    for, and never expires. A level of a book has what BOOK_SELECT named it by as the upper half of
+    its amount's and of its price's bits.
     """
 
     def __init__(self, config: GatewayConfig | None = None) -> None:
@@ -35,6 +37,7 @@ class ToyGateway(wiring.Component):
             "tx": Out(XgmiiWord),
             "csr": In(CsrBus()),
             "o_event": Out(strobe(EventWord)),
+            "o_frame": Out(strobe(FrameWord)),
             "kill": In(1),
             "i_skip": In(64),
         })
@@ -57,6 +60,7 @@ class ToyGateway(wiring.Component):
         with m.If(ends):
             m.d.sync += bank.i_frames.eq(bank.i_frames + 1)
         self._elaborate_events(m, bank, starts, cycles)
+        self._elaborate_frames(m, bank, starts, cycles)
         self._elaborate_arming(m, bank, cycles)
         self._elaborate_orders(m, bank)
         return m
@@ -93,6 +97,24 @@ class ToyGateway(wiring.Component):
                 record.eq(Cat(fields.get(part.name, Const(0, part.width))
                               for part in BOOK.fields)),
             ]
+
+    def _elaborate_frames(self, m: Module, bank: RegisterBank, starts: Signal,
+                          cycles: Signal) -> None:
+        """Three words a frame; a START while they are leaving makes none."""
+        left, cycle = Signal(2), Signal(64)
+        produced = bank.i_frames_produced
+        room = Signal()
+        m.d.comb += [
+            room.eq(Value.cast(produced - bank.o_frames_consumed)[:32] < bank.o_frame_ring),
+            self.o_frame.valid.eq(left != 0),
+            self.o_frame.payload.first.eq(left == 3),
+            self.o_frame.payload.last.eq(left == 1),
+            self.o_frame.payload.word.eq(Mux(left == 1, Cat(produced, Const(8, 16)), cycle)),
+        ]
+        with m.If(left != 0):
+            m.d.sync += [left.eq(left - 1), produced.eq(produced + (left == 1))]
+        with m.Elif(starts & room):
+            m.d.sync += [left.eq(3), cycle.eq(cycles)]
 
     def _elaborate_arming(self, m: Module, bank: RegisterBank, cycles: Signal) -> None:
         status = bank.i_status

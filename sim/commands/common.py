@@ -9,9 +9,10 @@ from typing import Any, NoReturn
 
 import typer
 
-__all__ = ["fail", "Bar", "progress_bar", "check_venue", "VENUES"]
+__all__ = ["fail", "Bar", "progress_bar", "check_venue", "VENUES", "CARD", "board_name"]
 
 VENUES = ("deribit",)
+CARD = "card"               # name of a simulated card that was given none
 PATIENCE_S = 1.0            # no bar for what is done by then
 
 
@@ -24,6 +25,11 @@ def fail(command: str, message: object) -> NoReturn:
 def check_venue(command: str, venue: str) -> None:
     if venue not in VENUES:
         fail(command, f"unknown venue {venue!r}; known: {', '.join(VENUES)}")
+
+
+def board_name(card: str) -> str:
+    """What ``Gateway.open`` takes: ``sim:NAME`` for a simulated card's NAME."""
+    return card if ":" in card else f"sim:{card}"
 
 
 class Bar:

@@ -44,6 +44,7 @@ class SimulatedBoard:
     def __init__(self, dut):
         self.dut = dut
         self.ring = np.zeros(RECORDS * RECORD_BYTES, dtype=np.uint8)
+        self.frame_ring = np.zeros(0, dtype=np.uint8)
         cocotb.start_soon(self.fill_ring())
 
     async def access(self, offset, value=None):

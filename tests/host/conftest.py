@@ -14,6 +14,7 @@ class FakeBoard:
 
     def __init__(self):
         self.ring = np.zeros(0, dtype=np.uint8)
+        self.frame_ring = np.zeros(0, dtype=np.uint8)
         self.memory = {}
         self.accesses = []
         config = GatewayConfig()

@@ -1,4 +1,4 @@
-"""TransmitArbiter in front of the MAC: orders first, frames whole, strobes attributed."""
+"""TransmitArbiter in front of the MAC: ranks are kept, frames whole, strobes attributed."""
 
 from amaranth.hdl import Cat, Module
 from amaranth.lib import wiring
@@ -35,7 +35,7 @@ class Source:
             self.beats.pop(0)
 
 
-def run(orders, hosts, cycles, aborts=()):
+def run(orders, hosts, cycles, aborts=(), replies=()):
     """Words on the wire, and (cycle, whose) of each start and each end."""
     m = Module()
     m.submodules.arbiter = arbiter = TransmitArbiter()
@@ -44,30 +44,33 @@ def run(orders, hosts, cycles, aborts=()):
     m.d.comb += arbiter.i_start.eq(mac.o_start)
     words, starts, ends = [], [], []
     order, host = Source(arbiter.i_order, orders), Source(arbiter.i_host, hosts)
+    reply = Source(arbiter.i_reply, replies)
 
     async def bench(ctx):
         outputs = Cat(mac.o, mac.o_start, mac.o_done.valid, mac.o_done.payload,
-                      arbiter.o_order_active, arbiter.o_host_active)
+                      arbiter.o_order_active, arbiter.o_host_active, arbiter.o_reply_active)
         for cycle in range(cycles):
             order.drive(ctx, cycle)
             host.drive(ctx, cycle)
+            reply.drive(ctx, cycle)
             ctx.set(mac.i_abort, cycle in aborts)
             seen = ctx.get(outputs)
             words.append((seen & (1 << 64) - 1, seen >> 64 & 0xff))
-            whose = {0b00: None, 0b01: "order", 0b10: "host"}[seen >> 75]
+            whose = {0: None, 1: "order", 2: "host", 4: "reply"}[seen >> 75]
             if seen >> 72 & 1:
                 starts.append((cycle, whose))
             if seen >> 73 & 1:
                 ends.append((cycle, whose))
             order.advance(ctx)
             host.advance(ctx)
+            reply.advance(ctx)
             await ctx.tick()
 
     sim = Simulator(m)
     sim.add_clock(6.4e-9)
     sim.add_testbench(bench)
     sim.run()
-    return words, starts, ends, order.offered, host.offered
+    return words, starts, ends, order.offered, host.offered, reply.offered
 
 
 def test_orders_first_and_every_frame_whole():
@@ -75,7 +78,7 @@ def test_orders_first_and_every_frame_whole():
     hosts = [(0, rng.randbytes(rng.randrange(60, 200))) for _ in range(25)]
     orders = [(rng.randrange(20, 900), rng.randbytes(rng.randrange(60, 140))) for _ in range(20)]
     orders.sort(key=lambda frame: frame[0])
-    words, starts, ends, offered, _ = run(orders, hosts, 1300)
+    words, starts, ends, offered, *_ = run(orders, hosts, 1300)
     frames = find_frames(words)
     assert len(frames) == len(starts) == len(ends) == 45
     assert [whose for _, whose in starts] == [whose for _, whose in ends]
@@ -88,6 +91,35 @@ def test_orders_first_and_every_frame_whole():
         between = [other for other, _ in starts if cycle + 1 < other < begin]
         assert not between
     assert min(gaps(frames)) >= 9
+
+
+def test_three_ranks():
+    """Whenever a frame starts, nothing of a higher rank had been waiting for two cycles."""
+    rng = seeded(4)
+    ranks = ("order", "reply", "host")
+    queues = {"order": [(rng.randrange(20, 1100), rng.randbytes(rng.randrange(60, 140)))
+                        for _ in range(15)],
+              "reply": [(rng.randrange(20, 700), rng.randbytes(rng.randrange(60, 140)))
+                        for _ in range(20)],
+              "host": [(0, rng.randbytes(rng.randrange(60, 140))) for _ in range(20)]}
+    for frames in queues.values():
+        frames.sort(key=lambda frame: frame[0])
+    words, starts, ends, order, host, reply = run(
+        queues["order"], queues["host"], 1600, replies=queues["reply"])
+    assert [whose for _, whose in starts] == [whose for _, whose in ends]
+    offered = {"order": order, "reply": reply, "host": host}
+    began = {whose: [at for at, kind in starts if kind == whose] for whose in ranks}
+    for at, whose in starts:
+        for higher in ranks[:ranks.index(whose)]:
+            for offer, begin in zip(offered[higher], began[higher], strict=True):
+                assert not offer + 1 < at < begin, "a frame of a lower rank went first"
+    left = {whose: iter(frames) for whose, frames in queues.items()}
+    for frame, (_, whose) in zip(find_frames(words), starts, strict=True):
+        assert frame.octets == with_fcs(next(left[whose])[1])
+    # Some reply that came after a host frame was offered has left before it.
+    assert any(offer < later < first < begin
+               for offer, begin in zip(host, began["host"], strict=True)
+               for later, first in zip(reply, began["reply"], strict=True))
 
 
 def test_no_latency_and_overtaking_in_the_gap():

@@ -1,0 +1,205 @@
+"""The raw path through the whole gateway: what no hardware takes reaches the host, and nothing
+of it costs an order more than one frame."""
+
+import random
+
+import numpy as np
+from gateway_bench import SETTLE, Bench, Feed, library
+from tickwire.hdl.wire.ethernet import multicast_mac
+from tickwire.host.gateway import Gateway
+from tickwire.sim.engine import Engine
+from tickwire.sim.traffic_wire import Level
+from tickwire.sim.wire_words import WordReader, frames_to_words
+
+OWN = "02:00:0a:00:00:02"
+OTHER = "02:00:0a:00:00:09"
+GROUP = "01:00:5e:00:00:01"
+LOADED = 1514
+FIRST = 9               # cycles: END of the deciding frame → START of the order, after_fcs
+# A host frame that has just begun, with preamble, FCS, the gap after it, and the order's own start.
+WORST = FIRST + (8 + LOADED + 4 + 12) // 8 + 2
+
+
+def octets(address):
+    return bytes.fromhex(address.replace(":", ""))
+
+
+def frame(rng, to=OWN, length=None):
+    """Of an experimental EtherType (IEEE 802, 9.2.4)."""
+    body = rng.randbytes((length or rng.randrange(60, 1515)) - 14)
+    return octets(to) + octets(OTHER) + b"\x88\xb5" + body
+
+
+class Raw(Bench):
+    """The small market with a host that listens to raw frames."""
+
+    def __init__(self):
+        super().__init__()
+        self.gateway.network.station = OWN
+        self.gateway.network.receive()
+        self.gateway.frames.poll()
+        self.moved()
+
+    def received(self):
+        return [bytes(one.data) for one in self.frames()]
+
+    def frames(self):
+        found = []
+        while got := self.gateway.frames.poll():
+            found += [type(one)(one.cycle, one.data.copy()) for one in got]
+        return found
+
+
+def crossing(feed, price=98.0):
+    """The ask falls below what the strategy buys at."""
+    return feed.frame(feed.update(7, Level(0, 0, price, 10.0)))
+
+
+def test_frames_reach_the_host_byte_by_byte_and_market_data_does_not():
+    bench, feed, rng = Raw(), Feed(), random.Random(1)
+    sent = [frame(rng) for _ in range(120)] + [frame(rng, length=60 + n) for n in range(16)]
+    rng.shuffle(sent)
+    for at in range(0, len(sent), 34):
+        part = list(sent[at:at + 34])
+        part.insert(1, feed.snapshot(8))
+        part.insert(20, feed.frame(feed.tick(8, 105.0)))
+        before = bench.engine.cycles
+        bench.play(*part)
+        got = bench.frames()
+        assert [bytes(one.data) for one in got] == sent[at:at + 34]
+        cycles = [one.cycle for one in got]
+        assert cycles == sorted(cycles) and before < cycles[0] < cycles[-1] < bench.engine.cycles
+    moved = bench.moved()
+    assert moved["STORE_KEPT"] == moved["HOST_RECEIVE_PASSED"] == len(sent)
+    assert moved["IP_ACCEPTED"] == moved["FEED_GOOD"] == 8
+    assert "STORE_FILTERED" not in moved and "STORE_NO_ROOM" not in moved
+
+
+def test_damaged_frames_and_those_of_others_do_not():
+    bench, rng = Raw(), random.Random(2)
+
+    def damage(data, control):
+        data[20] ^= np.uint64(1 << 40)          # within the first frame
+
+    good = frame(rng)
+    bench.play(frame(rng, length=400), good, change=damage)
+    assert bench.received() == [good] and bench.moved()["RX_FCS"] == 1
+    others = [frame(rng, to=to) for to in (OTHER, GROUP)]
+    everybody = frame(rng, to="ff:ff:ff:ff:ff:ff")
+    bench.play(*others, everybody)
+    assert bench.received() == [everybody] and bench.moved()["STORE_FILTERED"] == 2
+    bench.gateway.network.groups([GROUP])
+    bench.play(*others, everybody)
+    assert bench.received() == [others[1], everybody]
+    bench.gateway.network.receive(own=False, broadcast=False, promiscuous=True)
+    bench.play(*others, good)
+    assert bench.received() == [*others, good]
+
+
+def test_a_group_that_hardware_takes_does_not_reach_the_host_whatever_the_filter():
+    bench, feed = Raw(), Feed()
+    bench.gateway.network.all_groups()
+    unknown = bytearray(feed.snapshot(8))
+    unknown[37] ^= 0x40                         # the UDP port: nobody's
+    unknown[40:42] = bytes(2)                   # no UDP checksum
+    bench.play(feed.snapshot(7), bytes(unknown), feed.frame(feed.tick(8, 105.0)))
+    assert bench.received() == [bytes(unknown)]
+    moved = bench.moved()
+    assert moved["IP_ACCEPTED"] == 2 and moved["IP_NO_SUBSCRIPTION"] == 1
+    assert bytes(unknown[:6]) == multicast_mac(0xEF6F6F01).to_bytes(6, "big")
+
+
+def test_a_flood_at_line_rate_is_counted_to_the_last_frame_and_delays_no_order():
+    """Nobody takes the frames: slots fill up, the rest is dropped, the market goes on."""
+    bench, feed, rng = Raw(), Feed(), random.Random(3)
+    slots = len(bench.gateway.frames._slots)
+    bench.play(feed.snapshot(7))
+    flood = [frame(rng, length=60) for _ in range(1000)]
+    seen = bench.play(*flood[:600], crossing(feed), *flood[600:])
+    assert seen.reasons() == ["PASSED"] and len(seen.frames) == 1
+    order, = seen.records["ORDER"]
+    assert int(order["preamble"]) - int(order["frame_end"]) & 0xFFFF == FIRST
+    moved = bench.moved()
+    assert moved["RX_GOOD"] == 1002 and moved["IP_ACCEPTED"] == 2
+    assert moved["STORE_KEPT"] == 1000 and "STORE_NO_ROOM" not in moved
+    assert moved["HOST_RECEIVE_PASSED"] == slots
+    assert moved["HOST_RECEIVE_NO_ROOM"] == 1000 - slots
+    assert bench.received() == flood[:slots]
+    # Room again: nothing of the flood comes late.
+    bench.play(flood[0])
+    assert bench.received() == [flood[0]]
+
+
+def test_the_host_queues_frames_and_they_leave_whole_in_order():
+    bench, rng = Raw(), random.Random(4)
+    sent = [frame(rng, to=OTHER, length=length) for length in (14, 60, 61, 300, 1514, 1000, 59)]
+    for one in sent:
+        while not bench.gateway.frame_room:     # it is being copied into the queue
+            bench.engine.idle(10)
+        bench.gateway.send_frame(one)
+    bench.engine.idle(SETTLE)
+    frames = bench.look().frames
+    assert [one.data for one in frames] == [one.ljust(60, b"\0") for one in sent]
+    assert all(one.fcs_good and one.intact for one in frames)
+
+
+def test_several_frames_wait_and_one_too_many_is_counted():
+    """The queue holds two frames of 1,514 bytes; while a third waits for room, more are refused."""
+    bench, rng = Raw(), random.Random(5)
+    gw, long = bench.gateway, frame(rng, to=OTHER, length=LOADED)
+    gw.send_frame(long, repeat=6)
+    gw.registers.command_fields("FRAME_SEND", length=LOADED)
+    while not gw.frame_room:
+        bench.engine.idle(10)
+    left = len(bench.look().frames)
+    bench.engine.idle(4 * SETTLE)
+    waited = len(bench.look().frames)
+    assert left + waited == 6 and waited >= 3, "one on the wire, two in the queue"
+    assert bench.moved()["HOST_FRAME_REFUSED"] == 1
+    gw.registers.write("FRAME_CAP", 200)
+    gw.registers.command_fields("FRAME_SEND", length=201)
+    gw.registers.command_fields("FRAME_SEND", length=200)
+    bench.engine.idle(SETTLE)
+    assert [len(one.data) for one in bench.look().frames] == [200]
+    assert bench.moved()["HOST_FRAME_REFUSED"] == 1
+    gw.disarm()
+    gw.send_frame(long)
+    bench.engine.idle(SETTLE)
+    assert [one.data for one in bench.look().frames] == [long]
+
+
+def test_an_order_waits_for_one_frame_of_the_host_at_most():
+    """However many wait in the queue, and wherever in them the order comes."""
+    waited = []
+    for phase in range(0, 200, 13):
+        bench, feed = Raw(), Feed()
+        bench.play(feed.snapshot(7))
+        long = frame(random.Random(6), to=OTHER, length=LOADED)
+        bench.gateway.send_frame(long, repeat=40)
+        bench.engine.idle(phase)
+        seen = bench.play(crossing(feed))
+        order, = seen.records["ORDER"]
+        waited.append(int(order["preamble"]) - int(order["frame_end"]) & 0xFFFF)
+        assert len(seen.frames) > 4 and all(one.fcs_good for one in seen.frames)
+        bench.gateway.stop_frames()
+    assert max(waited) <= WORST and min(waited) >= FIRST
+    assert max(waited) > WORST // 2, "some came early in a frame"
+
+
+def test_a_host_that_comes_back_finds_what_waits():
+    rng = random.Random(7)
+    engine = Engine(library(), frame_slots=16)
+    first = Gateway(engine)
+    first.network.station = OWN
+    first.network.receive()
+    first.frames.poll()
+    sent = [frame(rng, length=100) for _ in range(20)]
+    chunk = frames_to_words(sent, tail=SETTLE)
+    engine.run(chunk.data, chunk.control)
+    second = Gateway(engine)
+    assert [bytes(one.data) for one in second.frames.poll()] == sent[:16]
+    assert second.stats()["HOST_RECEIVE_NO_ROOM"] == 4
+    second.frames.poll()
+    engine.run(chunk.data, chunk.control)
+    assert [bytes(one.data) for one in second.frames.poll()] == sent[:16]
+    assert WordReader().feed_busy(*vars(engine.take_tx()).values()) == []
