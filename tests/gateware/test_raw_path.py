@@ -15,7 +15,7 @@ OWN = "02:00:0a:00:00:02"
 OTHER = "02:00:0a:00:00:09"
 GROUP = "01:00:5e:00:00:01"
 LOADED = 1514
-FIRST = 9               # cycles: END of the deciding frame → START of the order, after_fcs
+FIRST = 10              # cycles: END of the deciding frame → START of the order, after_fcs
 # A host frame that has just begun, with preamble, FCS, the gap after it, and the order's own start.
 WORST = FIRST + (8 + LOADED + 4 + 12) // 8 + 2
 
