@@ -22,9 +22,9 @@ def table_row(key, value):
 class HashTable(wiring.Component):
     """Hash table of two ways (see ``hdl/wire/placement.py``, by which the host fills it).
 
-    Latency: ``i_key`` → ``o_found``, ``o_value`` 2 cycles, one key a cycle. The last step is a
-    comparison behind the memories' output registers. A row that is written is seen by keys that
-    come in the cycle after it.
+    Latency: ``i_key`` → ``o_found``, ``o_value`` 2 cycles, one key a cycle. The last step is to
+    join comparisons of pairs of bits, which are in registers. A row that is written is seen by
+    keys that come in the cycle after it.
 
     The memory is empty when the device is configured; reset does not clear it.
 
@@ -76,8 +76,10 @@ class HashTable(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        keys = [Signal(self._key_bits, name=f"key_{age}", reset_less=True) for age in (1, 2)]
-        m.d.sync += [keys[0].eq(self.i_key), keys[1].eq(keys[0])]
+        # What comes out of block memory comes late in its cycle: pairs of bits are compared then,
+        # a LUT each, and joined in the next.
+        key = Signal(self._key_bits, reset_less=True)
+        m.d.sync += key.eq(self.i_key)
 
         write = self.write.payload
         hits, values = [], []
@@ -95,13 +97,20 @@ class HashTable(wiring.Component):
                                  if mask >> bit & 1])
                     for mask in masks(self._key_bits, polynomial))),
             ]
-            row = Signal(self._row, name=f"row_{way}", reset_less=True)
-            m.d.sync += row.eq(reader.data)
+            differs = Cat(reader.data[name] for name in self._key) ^ key
+            pairs = Signal((self._key_bits + 1) // 2, name=f"pairs_{way}", reset_less=True)
+            valid = Signal(name=f"valid_{way}", reset_less=True)
+            value = Signal(StructLayout(self._value), name=f"value_{way}", reset_less=True)
+            m.d.sync += [
+                pairs.eq(Cat(~differs[n:n + 2].any() for n in range(0, self._key_bits, 2))),
+                valid.eq(reader.data.valid),
+                *(value[name].eq(reader.data[name]) for name in self._value),
+            ]
 
             hit = Signal(name=f"hit_{way}")
-            m.d.comb += hit.eq(row.valid & (Cat(row[name] for name in self._key) == keys[1]))
+            m.d.comb += hit.eq(valid & pairs.all())
             hits.append(hit)
-            values.append(Cat(row[name] for name in self._value))
+            values.append(value.as_value())
 
         m.d.comb += [
             self.o_found.eq(reduce(or_, hits)),
