@@ -35,7 +35,10 @@ def test_help_names_every_command():
     ("replay", ("--venue", "--out", "--timing", "--engine", "--raw", "--waves", "line-rate",
                 "recorded", "decision list", "Example")),
     ("traffic", ("--venue", "--seed", "--packets", "--out", "Example")),
-    ("regs", ("--format", "json", "md", "Example"))])
+    ("regs", ("--format", "json", "md", "Example")),
+    ("sim", ("--tap", "--ip", "--link", "192.168.77.1/24", "Example")),
+    ("tap", ("--card", "--ip", "--promiscuous", "Example")),
+    ("stats", ("--format", "json", "--all", "Example"))])
 def test_help_of_commands_is_worth_reading(command, words):
     result = call(command, "--help")
     assert result.exit_code == 0
@@ -92,6 +95,15 @@ def test_regs_in_every_format():
     assert "#define TICKWIRE_" in call("regs", "--format", "c").stdout
     assert call("regs", "--format", "md").stdout.startswith("#")
     assert call("regs", "--format", "xml").exit_code == 2
+
+
+def test_network_commands_say_what_is_wrong_in_one_line():
+    assert fails("sim", "--tap", "wire0", "--link", "other") == (
+        "tickwire sim: a wire has one other end: give --tap or --link, not both")
+    assert fails("sim", "--ip", "10.0.0.300/8").startswith("tickwire sim: --ip: ")
+    assert "such as 192.168.77.2/24" in fails("tap", "port0", "--ip", "here")
+    for command in (("stats", "nobody"), ("tap", "port0", "--card", "nobody")):
+        assert f"tickwire {command[0]}: There is no simulated card named nobody" in fails(*command)
 
 
 def test_replay_errors_are_one_line(tmp_path):

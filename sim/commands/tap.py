@@ -49,12 +49,12 @@ def tap(
         nonlocal ended
         ended = True
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
     try:
         with Gateway.open(board_name(card)) as gateway, Tap(name) as device:
             path = RawPath(gateway, device, promiscuous=promiscuous)
             device.up(address)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, end)
             typer.echo(f"{name}: {address or 'no address'}, {device.mac}, on {board_name(card)}")
             path.run(lambda: ended)
             gateway.network.receive(own=False, broadcast=False)
