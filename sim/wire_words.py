@@ -23,6 +23,7 @@ PREAMBLE = bytes((START, 0x55, 0x55, 0x55, 0x55, 0x55, 0x55, 0xD5))
 BYTES_PER_NS = 1.25
 MIN_GAP = 12                # bytes between FCS and START, TERMINATE included
 MIN_FRAME = 60              # without FCS
+FCS_BYTES = 4
 SETTLE = 2048               # idle words that are kept before a skip, so that all comes to rest
 RESUME = 16                 # idle words that are kept after a skip
 
@@ -92,11 +93,13 @@ class WordWriter:
         A chunk is given out once it is that long.
     lead, tail : int
         Idle words before the first frame, after the last one.
+    raw : bool
+        Frames are all that follows the preamble: neither padded nor given an FCS.
     """
 
     def __init__(self, *, gap: int = MIN_GAP, lane: int | None = None, recorded: bool = False,
                  skip: bool = True, settle: int = SETTLE, chunk_words: int = 65536,
-                 lead: int = 16, tail: int = SETTLE) -> None:
+                 lead: int = 16, tail: int = SETTLE, raw: bool = False) -> None:
         if gap < 5:
             raise ValueError(f"WordWriter gap must be at least 5 bytes, not {gap}: XGMII knows "
                              "no shorter one (IEEE 802.3, 46.2.1)")
@@ -104,6 +107,7 @@ class WordWriter:
             raise ValueError(f"WordWriter lane must be 0, 4 or None, not {lane}")
         self.gap, self.lane, self.recorded, self.skip = gap, lane, recorded, skip
         self.settle, self.chunk_words, self.tail = settle, chunk_words, tail
+        self.raw = raw
         self._deficit = 0
         self._skipped = 0           # cycles left out so far
         self._end = lead * 8        # byte position after the last frame's FCS
@@ -126,11 +130,13 @@ class WordWriter:
             start = self._place(time_ns)
             if start // 8 - self._base >= self.chunk_words:
                 yield from self._flush(start // 8)
-            frame = frame.ljust(MIN_FRAME, b"\0")
-            fcs = zlib.crc32(frame).to_bytes(4, "little")
-            self._bytes.append((start, PREAMBLE + frame + fcs))
-            self._end = start + 8 + len(frame) + 4
-            self._frames.append((number, start // 8, start % 8, len(frame), self._end // 8,
+            if not self.raw:
+                frame = frame.ljust(MIN_FRAME, b"\0")
+                frame += zlib.crc32(frame).to_bytes(FCS_BYTES, "little")
+            self._bytes.append((start, PREAMBLE + frame))
+            self._end = start + 8 + len(frame)
+            self._frames.append((number, start // 8, start % 8,
+                                 max(0, len(frame) - FCS_BYTES), self._end // 8,
                                  start // 8 + self._skipped))
         yield from self._flush(self._end // 8 + 1 + self.tail)
 

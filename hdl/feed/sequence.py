@@ -9,13 +9,16 @@ from tickwire.hdl.stream.packet import strobe
 __all__ = ["SequenceTable"]
 
 _BITS = 32
+_REPEATED = 10      # bits: how far behind a number may be that has been seen
 
 
 class SequenceTable(wiring.Component):
     """Expected sequence number of each channel.
 
-    Numbers are compared modulo 2³²: up to 2³¹ ahead is a gap, anything else was there before.
-    The first datagram of a channel, after reset or ``reset``, is taken as it is.
+    Numbers are compared modulo 2³². Up to 1,024 behind the expected one was there before: another
+    line is late by so much. Any other number is a gap, one from long ago as well: the venue has
+    begun to count anew. To pass over all that follows would freeze the channel's books while they
+    look healthy. The first datagram of a channel, after reset or ``reset``, is taken as it is.
 
     Latency: ``channel`` → answers 2 cycles, ``sequence`` → answers 1 cycle.
 
@@ -36,7 +39,7 @@ class SequenceTable(wiring.Component):
     o_repeated : Out, 1 bit
         The number has been seen.
     o_gap : Out, 1 bit
-        Numbers are missing before it.
+        Numbers are missing before it, or it belongs to another count.
 
     Raises
     ------
@@ -68,6 +71,7 @@ class SequenceTable(wiring.Component):
         is_known = Signal()
         expected = Signal(_BITS, reset_less=True)
         ahead = Signal(_BITS)
+        behind = Signal()
         m.d.sync += [expected.eq(reader.data), is_known.eq(known[self.channel])]
         m.d.comb += [
             reader.addr.eq(self.channel),
@@ -75,10 +79,11 @@ class SequenceTable(wiring.Component):
             writer.data.eq(self.sequence + 1),
             writer.en.eq(self.accept),
             ahead.eq(self.sequence - expected),
+            behind.eq(ahead[_REPEATED:].all()),
         ]
         m.d.sync += [
-            self.o_repeated.eq(is_known & ahead[-1]),
-            self.o_gap.eq(is_known & (self.sequence != expected) & ~ahead[-1]),
+            self.o_repeated.eq(is_known & behind),
+            self.o_gap.eq(is_known & (self.sequence != expected) & ~behind),
         ]
         with m.If(self.accept):
             m.d.sync += known[self.channel].eq(1)

@@ -92,16 +92,20 @@ class Book:
 
 
 class Books:
-    """All instruments, frame by frame in order."""
+    """All instruments, frame by frame in order.
 
-    def __init__(self, channels, levels, *, cut_through=False):
+    ``history`` keeps every state in which a reader may find a book; that takes time.
+    """
+
+    def __init__(self, channels, levels, *, cut_through=False, history=True):
         self.books = {index: Book(channel, levels) for index, channel in channels.items()}
         self.cut_through = cut_through
         self.adrift = set()
         self.counts = Counter()
         self.disarmed = []
         self.depth = 0
-        self.history = {index: {book.image()} for index, book in self.books.items()}
+        self.history = {index: {book.image()} for index, book in self.books.items()} \
+            if history else None
 
     def play(self, frame):
         """Events of the frame: (instrument, touch, tradable, change_id, (timestamp, stamp),
@@ -146,6 +150,8 @@ class Books:
         return events
 
     def _remember(self):
+        if self.history is None:
+            return
         for index, book in self.books.items():
             self.history[index].add(book.image())
 
@@ -218,5 +224,6 @@ class Books:
             self.counts["snapshots_ignored"] += 1
             return None
         self.counts["snapshots_built"] += 1
-        book.stale = book.distrusted
+        # A gap counts as behind all of its frame, what it brings for its own channel included.
+        book.stale = book.distrusted or frame.gap and book.channel == frame.channel
         return not book.stale

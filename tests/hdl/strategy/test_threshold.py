@@ -8,6 +8,7 @@ from amaranth.sim import Simulator
 from threshold_events import random_events, row
 from tickwire.hdl.feed.event import FeedEventKind
 from tickwire.hdl.strategy.check import ModelMismatchError, check_against_model
+from tickwire.hdl.strategy.fired import FiredMemory
 from tickwire.hdl.strategy.model import ASK, BID, Message, Quote, Touch, Verdict, Write, price_key
 from tickwire.hdl.strategy.threshold import ThresholdStrategy
 from tickwire.hdl.strategy.threshold_model import BOOK, TICKER, ThresholdModel
@@ -157,7 +158,7 @@ def test_sizes_that_cannot_be_built():
                                          "not 100"):
         ThresholdStrategy(instruments=100)
     with pytest.raises(ValueError, match="pending must be a power of two and at least 2, not 3"):
-        ThresholdStrategy(hearsay=3).elaborate(None)
+        FiredMemory(8, 3)
 
 
 class Driver:
@@ -250,6 +251,16 @@ def test_no_intent_while_the_launch_gate_has_no_room():
     driver = Driver(s, {0: write(s, 2), **instrument(s, 10, 2),
                         15: (*touch(s, 2), (s.i_room, 0)), 17: touch(s, 2)})
     assert (driver.said, driver.counts["no_room"]) == ([(18, 2)], [16])
+
+
+@pytest.mark.parametrize("cycle", range(31, 42))
+def test_both_fire_when_a_late_and_a_timely_touch_meet(cycle):
+    s = ThresholdStrategy(instruments=8)
+    level = ((s.i_feed.valid, 1), (s.i_feed.payload, {"kind": FeedEventKind.LEVEL}))
+    driver = Driver(s, {0: write(s, 2), **instrument(s, 10, 2),
+                        30: touch(s, 2, committed=True), cycle: touch(s, 2),
+                        cycle - 1: (*level, *({31: touch(s, 2, committed=True)}.get(cycle, ())))})
+    assert [index for _, index in driver.said] == [2, 2]
 
 
 @pytest.mark.parametrize("cycle", range(31, 38))
