@@ -203,6 +203,7 @@ def _synthesis() -> list[str]:
 def _routing(part: Part, seed: int) -> list[str]:
     return [*part.options, "--json", "top.json", "--lpf-allow-unconstrained",
             "--freq", str(TARGET_MHZ), "--timing-allow-fail", "--seed", str(seed),
+            "--router", "router2",      # takes a fifth of the time of the first one
             "--report", f"report-{seed}.json", "--no-print-critical-path-source"]
 
 
