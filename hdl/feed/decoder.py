@@ -38,10 +38,10 @@ class FeedDecoder(wiring.Component):
     """Reads the messages of a :class:`FeedPlan` out of datagrams, at any alignment of their bytes.
 
     Fields of the event keep their values until the walk comes to the place that brings the next.
-    Of a snapshot ``previous_change_id`` is undefined and ``change`` CREATED, of an increment ``complete`` is 0.
-    ``sequence`` is the venue's 32-bit number. A price that is infinite or no number makes a
-    datagram malformed if it is a level's; in a ticker the event is left out, and TICKER with it.
-    So do sides, changes and flags that have no meaning.
+    Of a snapshot ``previous_change_id`` is undefined and ``change`` CREATED, of an increment
+    ``complete`` is 0. ``sequence`` is the venue's 32-bit number. A price that is infinite or no
+    number makes a datagram malformed if it is a level's; in a ticker the event is left out, and
+    TICKER with it. So do sides, changes and flags that have no meaning.
 
     A datagram whose sequence number has been seen on its channel gives neither events nor a
     verdict. After a missing one all events are ``suspect``. The channel's expectation moves on
