@@ -109,11 +109,12 @@ class PauseGate(wiring.Component):
     def __init__(self):
         super().__init__({"i": In(packet_stream(LANES)), "i_pause": In(1),
                           "o": Out(packet_stream(LANES))})
+        self.shut = Signal()
+        self.inside = Signal()      # the frame's first beat has been offered, its last not taken
 
     def elaborate(self, platform):
         m = Module()
-        shut = Signal()
-        inside = Signal()           # the frame's first beat has been offered, its last not taken
+        shut, inside = self.shut, self.inside
         m.d.comb += [
             self.o.payload.eq(self.i.payload),
             self.o.valid.eq(self.i.valid & ~shut),

@@ -82,6 +82,12 @@ class MacReceive(wiring.Component):
             "o_count_fcs": Out(1),
             "o_count_preamble": Out(1),
         })
+        # Where the next word stands, and sums over the frame; here so that the proofs may name it
+        self.after_start = Signal()     # the whole preamble was in the word before
+        self.after_half = Signal()      # its first half was, in lanes 4 to 7
+        self.inside = Signal()          # the word before was the frame's and did not end it
+        self.running = Signal(32, reset_less=True)
+        self.length = Signal(_LENGTH_BITS, reset_less=True)
 
     def elaborate(self, platform):
         m = Module()
@@ -105,9 +111,7 @@ class MacReceive(wiring.Component):
             return control[0] & (data[:8] == Character.START)
 
         # Stage 0: where in a frame does this word stand?
-        after_start = Signal()      # the whole preamble was in the word before
-        after_half = Signal()       # its first half was, in lanes 4 to 7
-        inside = Signal()           # the word before was the frame's and did not end it
+        after_start, after_half, inside = self.after_start, self.after_half, self.inside
 
         begins = low_begins & high_completes
         in_frame = Signal()
@@ -159,7 +163,7 @@ class MacReceive(wiring.Component):
         # Stage 1: CRC over the beat. Lanes that do not belong to the frame are zero: before it they
         # are made up for by the initial value, behind it by the residue to compare with. So one CRC
         # serves every lane and every length.
-        running = Signal(32, reset_less=True)
+        running = self.running
         after_beat = Signal(32)
         m.d.comb += after_beat.eq(crc_step(running, beat.data, LANES))
         with m.If(after_half):
@@ -169,7 +173,7 @@ class MacReceive(wiring.Component):
         with m.Elif(self.o.valid):
             m.d.sync += running.eq(after_beat)
 
-        length = Signal(_LENGTH_BITS, reset_less=True)
+        length = self.length
         length_before = Mux(beat.first, 0, length)
         length_sum = Signal(_LENGTH_BITS + 1)
         m.d.comb += length_sum.eq(length_before + (beat.end - beat.begin).as_unsigned()[:4])
