@@ -89,6 +89,7 @@ def prove(component: Any, *, name: str, depth: int, mode: str = "prove",
     where = (build_root or Path("build/formal")).resolve() / name
     where.mkdir(parents=True, exist_ok=True)
     (where / "top.il").write_text(netlist)
+    # Without ROMs: an induction would take a table of constants for a memory with any contents.
     clocks = "clk2fflogic" if multiclock else "async2sync"
     (where / "task.sby").write_text(f"""\
 [options]
@@ -102,6 +103,7 @@ multiclock {"on" if multiclock else "off"}
 read_rtlil top.il
 {clocks}
 chformal -assume -early
+proc -norom
 prep -top top
 [files]
 top.il

@@ -59,7 +59,9 @@ def test_every_count_has_a_counter(path):
     for prefix, name in COUNTED.items():
         for port in getattr(path, name).signature.members:
             if port.startswith("o_count_") and port != "o_count_message":
-                assert f"{prefix}_{port.removeprefix('o_count_').upper()}" in REGISTERS
+                counter = f"{prefix}_{port.removeprefix('o_count_').upper()}"
+                assert counter in REGISTERS
+                assert REGISTERS[counter].step == len(getattr(getattr(path, name), port))
 
 
 def test_every_counter_of_the_bank_is_driven(path):
