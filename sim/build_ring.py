@@ -20,6 +20,10 @@ class Ring(wiring.Component):
     which ends in ``scan_out``, XORs the samples in: so synthesis can neither drop anything
     of the core nor simplify it, and each path of the core starts and ends in a register.
 
+    There is no reset signal: configuration gives each register its first value, and the device's
+    global set/reset, which needs no routing, does so again. A reset net of thousands of registers
+    would be the slowest path of all, for a signal that lasts as long as one likes.
+
     Parameters
     ----------
     core : wiring.Component
@@ -32,8 +36,8 @@ class Ring(wiring.Component):
     -------
     scan_in, scan_out : 1 bit
         Ends of the chains.
-    DOMAIN_clk, DOMAIN_rst : 1 bit
-        Pins of each clock domain.
+    DOMAIN_clk : 1 bit
+        Pin of each clock domain.
     """
 
     def __init__(self, core: Any, domains: Mapping[str, str] | None = None) -> None:
@@ -46,7 +50,7 @@ class Ring(wiring.Component):
                              f"{', '.join(sorted(core.signature.members))}.")
         super().__init__({
             "scan_in": In(1), "scan_out": Out(1),
-            **{f"{domain}_{pin}": In(1) for domain in self.clocks for pin in ("clk", "rst")}})
+            **{f"{domain}_clk": In(1) for domain in self.clocks}})
 
     @property
     def clocks(self) -> list[str]:
@@ -57,14 +61,16 @@ class Ring(wiring.Component):
         """How many flip-flops the ring itself adds to the core's."""
         widths = [len(port) * (1 if direction.value == "input" else 2)
                   for port, direction in component_ports(self._core).values()]
-        return sum(widths) + 3 * len(self.clocks)
+        return sum(widths) + len(self.clocks)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.core = self._core
         scan: Value = self.scan_in
         for domain in self.clocks:
-            self._clock(m, domain)
+            clock = ClockDomain(domain, reset_less=True)
+            m.domains += clock
+            m.d.comb += clock.clk.eq(getattr(self, f"{domain}_clk"))
             ports = [port for name, port in component_ports(self._core).items()
                      if self._domains.get(name.split("__")[0], "sync") == domain]
             inputs = Cat(port for port, direction in ports if direction.value == "input")
@@ -80,11 +86,3 @@ class Ring(wiring.Component):
             scan = chain[-1]
         m.d.comb += self.scan_out.eq(scan)
         return m
-
-    def _clock(self, m: Module, domain: str) -> None:
-        """Clock from its pin, reset from a register as a board would give it."""
-        clock = ClockDomain(domain)
-        held = Signal(2, name=f"reset_{domain}", init=3, reset_less=True)
-        m.domains += clock
-        m.d[domain] += held.eq(Cat(getattr(self, f"{domain}_rst"), held))
-        m.d.comb += [clock.clk.eq(getattr(self, f"{domain}_clk")), clock.rst.eq(held[-1])]
