@@ -17,7 +17,7 @@ class ChecksumTest(wiring.Component):
     with its carries, and they are folded in only in the comparison: lower and upper half add up to
     0xffff exactly if each bit is set in one of them.
 
-    Latency: beat → ``o_zero`` 2 cycles, combinational behind registers.
+    Latency: beat → ``o_zero``, ``o_sum`` 2 cycles; ``o_zero`` is combinational behind registers.
 
     Parameters
     ----------
@@ -38,6 +38,8 @@ class ChecksumTest(wiring.Component):
         ``i_restart``.
     o_zero : Out, 1 bit
         The sum is (minus) zero: data and their checksum agree.
+    o_sum : Out, 32 bits
+        The sum, carries not folded in.
 
     Raises
     ------
@@ -56,6 +58,7 @@ class ChecksumTest(wiring.Component):
             "i_mask": In(_BEAT),
             "i_base": In(16),
             "o_zero": Out(1),
+            "o_sum": Out(32),
         })
 
     def elaborate(self, platform):
@@ -82,5 +85,5 @@ class ChecksumTest(wiring.Component):
             m.d.sync += total.eq(Mux(restart, self.i_base, total) + pairs[0] + pairs[1])
 
         low, high = total[:16], total[16:]
-        m.d.comb += self.o_zero.eq((low ^ high) == 0xffff)
+        m.d.comb += [self.o_zero.eq((low ^ high) == 0xffff), self.o_sum.eq(total)]
         return m
