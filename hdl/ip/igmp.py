@@ -9,7 +9,6 @@ from tickwire.hdl.wire import igmp
 
 __all__ = ["GroupCommand", "IgmpMessage", "ReportKind", "IgmpHost"]
 
-_QUERIER_PRESENT = 2600         # ticks: 2 × 125 s + 10 s (RFC 3376, 8.12)
 _REPEATS = 1                    # robustness 2 (RFC 3376, 8.1 and 8.11)
 _V1_DELAY = 6                   # bits: 64 ticks of the 10 s (RFC 2236, 4)
 _UNSOLICITED = 6, 3             # bits: of 10 s (RFC 2236, 8.10), of 1 s (RFC 3376, 8.11)
@@ -83,6 +82,9 @@ class IgmpHost(wiring.Component):
     ----------
     rows : int
         Groups: a power of two, 2 to 64.
+    querier_present : int
+        Ticks for which a querier of an older version is believed to be there; by default
+        2 × 125 s + 10 s (RFC 3376, 8.12).
 
     Members
     -------
@@ -113,10 +115,11 @@ class IgmpHost(wiring.Component):
         If ``rows`` is not supported.
     """
 
-    def __init__(self, rows=16):
+    def __init__(self, rows=16, querier_present=2600):
         if not 2 <= rows <= 64 or rows & (rows - 1):
             raise ValueError(f"IgmpHost rows must be a power of two from 2 to 64, not {rows!r}")
         self._rows = rows
+        self._querier_present = querier_present
         super().__init__({
             "i_tick": In(1),
             "i_salt": In(16),
@@ -156,7 +159,7 @@ class IgmpHost(wiring.Component):
         is_report = (message.type == igmp.V1_REPORT) | (message.type == igmp.V2_REPORT)
 
         # Queriers of older versions (RFC 3376, 7.2.1). With the mode all that was pending ends.
-        present = [Signal(range(_QUERIER_PRESENT + 1), name=f"v{version}_present")
+        present = [Signal(range(self._querier_present + 1), name=f"v{version}_present")
                    for version in (1, 2)]
         v1, v2 = present[0] != 0, (present[0] == 0) & (present[1] != 0)
         mode, mode_before, mode_changed = Signal(2), Signal(2), Signal()
@@ -204,9 +207,9 @@ class IgmpHost(wiring.Component):
                     m.d.sync += task.eq(_Task.MESSAGE)
                     with m.If(is_query & ~message.v3):
                         with m.If(message.code == 0):
-                            m.d.sync += present[0].eq(_QUERIER_PRESENT)
+                            m.d.sync += present[0].eq(self._querier_present)
                         with m.Else():
-                            m.d.sync += present[1].eq(_QUERIER_PRESENT)
+                            m.d.sync += present[1].eq(self._querier_present)
                 with m.If(due | has_command | has_message):
                     m.d.sync += state.eq(_State.BEGIN)
             with m.Case(_State.BEGIN):
