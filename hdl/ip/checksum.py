@@ -17,7 +17,7 @@ class ChecksumTest(wiring.Component):
     with its carries, and they are folded in only in the comparison: lower and upper half add up to
     0xffff exactly if each bit is set in one of them.
 
-    Latency: beat → ``o_zero`` 3 cycles, combinational behind registers.
+    Latency: beat → ``o_zero``, ``o_sum`` 2 cycles; ``o_zero`` is combinational behind registers.
 
     Parameters
     ----------
@@ -34,10 +34,12 @@ class ChecksumTest(wiring.Component):
     i_mask : In, 8 bits
         Lanes that count; the others are read as zero.
     i_base : In, 16 bits
-        What the sum begins with, bytes in the order of the beat. Read two cycles after a beat with
+        What the sum begins with, bytes in the order of the beat. Read one cycle after a beat with
         ``i_restart``.
     o_zero : Out, 1 bit
         The sum is (minus) zero: data and their checksum agree.
+    o_sum : Out, 32 bits
+        The sum, carries not folded in.
 
     Raises
     ------
@@ -56,38 +58,32 @@ class ChecksumTest(wiring.Component):
             "i_mask": In(_BEAT),
             "i_base": In(16),
             "o_zero": Out(1),
+            "o_sum": Out(32),
         })
 
     def elaborate(self, platform):
         m = Module()
 
-        # Stage 1: what counts.
-        masked = Signal(8 * _BEAT, reset_less=True)
-        arrived, restarts = Signal(), Signal(reset_less=True)
-        m.d.sync += [
-            arrived.eq(self.i_valid),
-            restarts.eq(self.i_restart),
-            masked.eq(Cat(self.i_data.word_select(lane, 8) & self.i_mask[lane].replicate(8)
-                          for lane in range(_BEAT))),
-        ]
+        masked = Cat(self.i_data.word_select(lane, 8) & self.i_mask[lane].replicate(8)
+                     for lane in range(_BEAT))
         words = [masked.word_select(index, 16) for index in range(_BEAT // 2)]
 
-        # Stage 2: pairs.
+        # Stage 1: pairs.
         present = Signal()
         restart = Signal(reset_less=True)
         pairs = [Signal(17, name=f"pair_{index}", reset_less=True) for index in range(2)]
         m.d.sync += [
-            present.eq(arrived),
-            restart.eq(restarts),
+            present.eq(self.i_valid),
+            restart.eq(self.i_restart),
             pairs[0].eq(words[0] + words[1]),
             pairs[1].eq(words[2] + words[3]),
         ]
 
-        # Stage 3: the running sum.
+        # Stage 2: the running sum.
         total = Signal(self._bits, reset_less=True)
         with m.If(present):
             m.d.sync += total.eq(Mux(restart, self.i_base, total) + pairs[0] + pairs[1])
 
         low, high = total[:16], total[16:]
-        m.d.comb += self.o_zero.eq((low ^ high) == 0xffff)
+        m.d.comb += [self.o_zero.eq((low ^ high) == 0xffff), self.o_sum.eq(total)]
         return m

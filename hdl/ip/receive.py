@@ -203,15 +203,23 @@ class IpReceive(wiring.Component):
 
         m.submodules.ip_sum = ip_sum = ChecksumTest(_HEADER_WORDS)
         m.submodules.udp_sum = udp_sum = ChecksumTest(_SUM_WORDS)
-        m.d.comb += [
-            ip_sum.i_mask.eq(Cat(word.replicate(2) for word in ip_words)),
-            ip_sum.i_restart.eq(low[Role.TYPE] | high[Role.TYPE]),
-            udp_sum.i_mask.eq(Mux(begins | inside, payload_lanes,
-                                  Cat(word.replicate(2) for word in udp_words))),
-            udp_sum.i_restart.eq(low[Role.CHECKSUM] | high[Role.CHECKSUM]),
+        # Which words count is known late in the cycle, so they are added up from the next one on.
+        sum_valid, sum_data = Signal(), Signal(8 * _LANES, reset_less=True)
+        ip_mask, udp_mask = Signal(_LANES, reset_less=True), Signal(_LANES, reset_less=True)
+        ip_restart, udp_restart = Signal(reset_less=True), Signal(reset_less=True)
+        m.d.sync += [
+            sum_valid.eq(self.i.valid),
+            sum_data.eq(beat.data),
+            ip_mask.eq(Cat(word.replicate(2) for word in ip_words)),
+            ip_restart.eq(low[Role.TYPE] | high[Role.TYPE]),
+            udp_mask.eq(Mux(begins | inside, payload_lanes,
+                            Cat(word.replicate(2) for word in udp_words))),
+            udp_restart.eq(low[Role.CHECKSUM] | high[Role.CHECKSUM]),
         ]
-        for check in (ip_sum, udp_sum):
-            m.d.comb += [check.i_valid.eq(self.i.valid), check.i_data.eq(beat.data)]
+        for check, mask, restart in ((ip_sum, ip_mask, ip_restart),
+                                     (udp_sum, udp_mask, udp_restart)):
+            m.d.comb += [check.i_valid.eq(sum_valid), check.i_data.eq(sum_data),
+                         check.i_mask.eq(mask), check.i_restart.eq(restart)]
         pseudo_header = Signal(_LENGTH_BITS, reset_less=True)
         m.d.sync += pseudo_header.eq(difference + PROTOCOL_UDP)
         m.d.comb += udp_sum.i_base.eq(_swap(pseudo_header))
