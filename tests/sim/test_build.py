@@ -77,7 +77,7 @@ def test_the_result_tells_speed_size_and_paths_by_our_names(routed):
         assert 50 < values[0] < 1000
     assert timing["cells"]["block_rams"] == {"used": 1, "available": 56}
     # The core's own registers are 24 + 9 + 8, all others belong to the ring.
-    ring = 24 + 2 * 24 + 1 + 2 * 8 + 2 * 2 + 2
+    ring = 24 + 2 * 24 + 1 + 2 * 8 + 2
     assert timing["cells"]["flip_flops"]["used"] == 24 + 9 + 8 + ring
     assert timing["cells"]["ring_flip_flops"] == ring
     sync = next(path for path in timing["worst_paths"] if path["clock"] == "sync")
