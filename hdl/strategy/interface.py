@@ -39,8 +39,8 @@ class Strategy(wiring.Component):
     i_feed : In(strobe(FeedEvent))
         Fields of messages, among them the touch in a ticker message.
     i_book : In(strobe(BookEvent))
-        The touch after a logical update. Of the instrument in the last notice, unless
-        ``i_committed``.
+        The touch after a logical update. Unless ``i_committed``, of the instrument in the last
+        notice, and one cycle after the update's last LEVEL event.
     i_committed : In(1)
         With ``i_book``: the event comes late, after its frame's good verdict, for any instrument.
     i_tradable : In(1)

@@ -63,7 +63,9 @@ class ThresholdStrategy(Strategy):
     ``i_write`` → first event that is decided by the new row 4 cycles, and from the second to
     the fourth no intent may come although both the old and the new row would allow it.
 
-    Two events of one instrument that are both to fire must be at least 2 cycles apart.
+    Two events of one instrument that are both to fire must be at least 2 cycles apart. A late one
+    sees to that itself: it is not decided on in the cycle of a LEVEL event, behind which a touch
+    may come.
 
     Parameters
     ----------
@@ -179,10 +181,11 @@ class ThresholdStrategy(Strategy):
         would_fire = may_fire & (by_ticker_occasion & (ticker_buys | ticker_sells)
                                  | by_book_occasion & (book_buys | book_sells))
 
-        # The same for late events, whenever no other event is there.
+        # The same for late events, whenever no other event is there, nor may be in the next cycle.
         late_row, late_book = rows.o_slow_row, late.o.payload
         late_gap_over = Signal()
         late_next_earliest = Signal(65, reset_less=True)
+        level_event = self.i_feed.valid & (event.kind == FeedEventKind.LEVEL)
         m.d.comb += [
             late.i.valid.eq(self.i_book.valid & self.i_committed),
             late.i.payload.eq(book),
@@ -197,7 +200,7 @@ class ThresholdStrategy(Strategy):
                 | (self.i_write.valid & (self.i_write.payload.index == late.o_fetch.payload))
                 | (written & (written_index == late.o_fetch.payload))
                 | (fired.i_clear.valid & (fired.i_clear.payload == late.o_fetch.payload))),
-            late.o.ready.eq(~ticker_event & ~book_event & ~late.i_disturb),
+            late.o.ready.eq(~ticker_event & ~book_event & ~level_event & ~late.i_disturb),
         ]
         m.d.sync += [
             late_next_earliest.eq(late_book.timestamp + late_row.minimum_gap),

@@ -252,6 +252,16 @@ def test_no_intent_while_the_launch_gate_has_no_room():
     assert (driver.said, driver.counts["no_room"]) == ([(18, 2)], [16])
 
 
+@pytest.mark.parametrize("cycle", range(31, 42))
+def test_both_fire_when_a_late_and_a_timely_touch_meet(cycle):
+    s = ThresholdStrategy(instruments=8)
+    level = ((s.i_feed.valid, 1), (s.i_feed.payload, {"kind": FeedEventKind.LEVEL}))
+    driver = Driver(s, {0: write(s, 2), **instrument(s, 10, 2),
+                        30: touch(s, 2, committed=True), cycle: touch(s, 2),
+                        cycle - 1: (*level, *({31: touch(s, 2, committed=True)}.get(cycle, ())))})
+    assert [index for _, index in driver.said] == [2, 2]
+
+
 @pytest.mark.parametrize("cycle", range(31, 38))
 def test_a_one_shot_fires_once_when_a_late_and_a_timely_touch_meet(cycle):
     s = ThresholdStrategy(instruments=8)
