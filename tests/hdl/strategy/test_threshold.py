@@ -8,6 +8,7 @@ from amaranth.sim import Simulator
 from threshold_events import random_events, row
 from tickwire.hdl.feed.event import FeedEventKind
 from tickwire.hdl.strategy.check import ModelMismatchError, check_against_model
+from tickwire.hdl.strategy.fired import FiredMemory
 from tickwire.hdl.strategy.model import ASK, BID, Message, Quote, Touch, Verdict, Write, price_key
 from tickwire.hdl.strategy.threshold import ThresholdStrategy
 from tickwire.hdl.strategy.threshold_model import BOOK, TICKER, ThresholdModel
@@ -157,7 +158,7 @@ def test_sizes_that_cannot_be_built():
                                          "not 100"):
         ThresholdStrategy(instruments=100)
     with pytest.raises(ValueError, match="pending must be a power of two and at least 2, not 3"):
-        ThresholdStrategy(hearsay=3).elaborate(None)
+        FiredMemory(8, 3)
 
 
 class Driver:
