@@ -244,7 +244,8 @@ def test_data_that_stands_far_enough_behind_fields():
     expect_good(sent)
 
 
-def test_sequence_numbers():
+@pytest.mark.parametrize("shift", range(0, 8, 3))
+def test_sequence_numbers(shift):
     body = [fb.book(1, [(0, 0, 1.0, 2.0)])]
 
     def one(sequence, channel=3, **kinds):
@@ -270,12 +271,21 @@ def test_sequence_numbers():
         (one(2**32 - 1, channel=0), False, 0, [], ["duplicate"]),
         (one(3, channel=0), True, 1, [(1, 1)], ["good", "gap"]),
         (one(2**31 + 3, channel=0), True, 1, [(1, 1)], ["good", "gap"]),
-        (one(4, channel=0), False, 0, [], ["duplicate"]),
+        (one(2**31 + 4 - 1024, channel=0), False, 0, [], ["duplicate"]),
+        (one(2**31 + 3 - 1024, channel=0), True, 1, [(1, 1)], ["good", "gap"]),
+        (one(2**31 + 4 - 1024, channel=0), True, 0, [(1, 0)], ["good"]),
+        (one(2**32 + 5 - 1024, channel=0), True, 1, [(1, 1)], ["good", "gap"]),
+        (one(2**32 - 1, channel=0), True, 1, [(1, 1)], ["good", "gap"]),
+        (one(2**32 - 1024, channel=0), False, 0, [], ["duplicate"]),
+        (one(2**32 - 1025, channel=0), True, 1, [(1, 1)], ["good", "gap"]),
+        (one(4, channel=0), True, 1, [(1, 1)], ["good", "gap"]),
         (Sent(fb.datagram([], 6)), False, 0, [(1, 0)], ["good"]),
         (Sent(fb.datagram([], 8)), False, 0, [(1, 1)], ["good", "gap"]),
         (Sent(b"short"), False, 0, [(0, 0)], ["malformed"]),
         (one(9), True, 0, [(1, 0)], ["good"]),
     ]
+    for index, case in enumerate(cases):
+        case[0].begin = (index + shift) % 8
     messages = run([case[0] for case in cases])
     for sent, has_events, suspect, verdicts, counts in cases:
         if has_events:
