@@ -1,6 +1,6 @@
 """Which datagram of each channel is expected next."""
 
-from amaranth.hdl import Array, Module, Signal
+from amaranth.hdl import Array, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -20,7 +20,7 @@ class SequenceTable(wiring.Component):
     begun to count anew. To pass over all that follows would freeze the channel's books while they
     look healthy. The first datagram of a channel, after reset or ``reset``, is taken as it is.
 
-    Latency: ``channel`` → answers 2 cycles, ``sequence`` → answers 1 cycle.
+    Latency: ``channel`` → answers 2 cycles, ``sequence`` → answers 2 cycles.
 
     Parameters
     ----------
@@ -70,20 +70,26 @@ class SequenceTable(wiring.Component):
         known = Array(Signal(name=f"known_{index}") for index in range(self._channels))
         is_known = Signal()
         expected = Signal(_BITS, reset_less=True)
-        ahead = Signal(_BITS)
-        behind = Signal()
+        # Compared in two parts, and with the upper one's successor, so that no carry goes through
+        # all bits: the number is there earlier than what is expected of its channel.
+        following = Signal(_BITS - _REPEATED, reset_less=True)
+        low, high = self.sequence[:_REPEATED], self.sequence[_REPEATED:]
+        expected_low, expected_high = expected[:_REPEATED], expected[_REPEATED:]
+        same, next_one, behind = Signal(), Signal(), Signal()
         m.d.sync += [expected.eq(reader.data), is_known.eq(known[self.channel])]
         m.d.comb += [
             reader.addr.eq(self.channel),
             writer.addr.eq(self.channel),
             writer.data.eq(self.sequence + 1),
             writer.en.eq(self.accept),
-            ahead.eq(self.sequence - expected),
-            behind.eq(ahead[_REPEATED:].all()),
+            same.eq(expected_high == high),
+            next_one.eq(expected_high == following),
+            behind.eq(Mux(expected_low > low, same, next_one)),
         ]
         m.d.sync += [
+            following.eq(high + 1),
             self.o_repeated.eq(is_known & behind),
-            self.o_gap.eq(is_known & (self.sequence != expected) & ~behind),
+            self.o_gap.eq(is_known & ~behind & ~(same & (expected_low == low))),
         ]
         with m.If(self.accept):
             m.d.sync += known[self.channel].eq(1)

@@ -244,7 +244,8 @@ def test_data_that_stands_far_enough_behind_fields():
     expect_good(sent)
 
 
-def test_sequence_numbers():
+@pytest.mark.parametrize("shift", range(0, 8, 3))
+def test_sequence_numbers(shift):
     body = [fb.book(1, [(0, 0, 1.0, 2.0)])]
 
     def one(sequence, channel=3, **kinds):
@@ -283,6 +284,8 @@ def test_sequence_numbers():
         (Sent(b"short"), False, 0, [(0, 0)], ["malformed"]),
         (one(9), True, 0, [(1, 0)], ["good"]),
     ]
+    for index, case in enumerate(cases):
+        case[0].begin = (index + shift) % 8
     messages = run([case[0] for case in cases])
     for sent, has_events, suspect, verdicts, counts in cases:
         if has_events:
