@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import book_golden
-from datagram_rules import BOOK, SNAPSHOT, TICKER, Message, Reading, finite, price_key, read
+from datagram_rules import BOOK, TICKER, Message, Reading, finite, price_key, read
 from frame_rules import Arrival, Subscriptions, arrival
 
 __all__ = ["NAMES", "Decision", "Outcome", "GoldenGateway"]
@@ -85,8 +85,7 @@ class GoldenGateway:
         self.expected: dict[int, int] = {}
         self._decided: dict[int, int] = {}      # instrument → time of the last decision
         self.books = book_golden.Books(
-            {index: channel for index, channel in instruments.values()}, LEVELS,
-            cut_through=cut_through, history=False)
+            dict(instruments.values()), LEVELS, cut_through=cut_through, history=False)
 
     def frame(self, wire: bytes) -> Outcome:
         """One frame, FCS and all, or what is left of it."""

@@ -1,8 +1,8 @@
 """Real frames with bytes flipped anywhere behind right checksums: seeded, and compared exactly.
 
 The gateway has to take and to refuse what the golden one does, and its books, records and
-decisions have to be the same, however strange they become. From time to time the venue tells its books
-anew; then they are those of the capture, which nothing was flipped in.
+decisions have to be the same, however strange they become. From time to time the venue tells its
+books anew; then they are those of the capture, in which nothing was flipped.
 """
 
 import random
@@ -14,6 +14,7 @@ from snapshot_round import SnapshotRound
 
 BEGIN = 1100                # behind the capture's first round of snapshots
 STRETCH = 60                # packets between two rounds
+FOREIGN = [bytes.fromhex("ffffffffffff 02000a000001 88b5") + bytes(1500)] * 3
 SHIFTS = (-1500, -3, -1, 1, 2, 1 << 31)
 
 
@@ -29,7 +30,12 @@ def damaged(packets, line, rng, each):
             expected = line.expected(packet)
             if rng.random() < 0.03:
                 expected = (expected or 0) + rng.choice(SHIFTS) & 0xFFFFFFFF
-            yield flipped(numbered(packet, expected), rng)
+            frame = flipped(numbered(packet, expected), rng)
+            if line.jumps(frame):
+                # A gap makes books stale at once, also for updates that still wait to be applied.
+                # So that it is certain which do, none does.
+                yield from FOREIGN
+            yield frame
         yield numbered(packet, line.expected(packet))
 
 

@@ -208,7 +208,7 @@ def test_a_loss_among_later_snapshots_leaves_healthy_books_alone(case):
 
 @pytest.mark.parametrize("lost", [True, False])
 def test_a_book_is_not_mended_by_the_second_part_of_its_snapshot(lost):
-    """The second round of snapshots has one in two datagrams, of which the first is lost, or not."""
+    """The second round has a snapshot in two datagrams, of which the first is lost, or not."""
     first, message = next((place, message) for place, one in enumerate(packets())
                           for message in one.messages
                           if message.template == SNAPSHOT and not message.fields["isLastInBook"])
