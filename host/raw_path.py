@@ -78,7 +78,7 @@ class RawPath:
         frames = self._gateway.frames.poll()
         for frame in frames:
             try:
-                os.write(self._tap.file, frame.data)
+                os.write(self._tap.file, frame.data.data)
                 self.carried.to_host += 1
             except OSError:
                 self.carried.not_taken += 1

@@ -8,7 +8,6 @@ from book_bench import host_level, image_level, play, read_all
 from book_game import SMALL, SNAPSHOTS, Game, increment, snapshot
 from book_golden import ASK, BID, CHANGED, CREATED, DELETED, TICKER, Frame, Message
 from tickwire.hdl.book import preview
-from tickwire.hdl.book.price_level import PriceLevelBook
 
 
 def ticker(instrument):
@@ -397,14 +396,3 @@ def test_self_check_sees_a_wrong_preview(monkeypatch):
     game = started()
     game.frame(increment(0, 7, 8, (BID, CREATED, 105, 1)))
     assert play(game.script).counts["preview_mismatch"] == 1
-
-
-@pytest.mark.parametrize("sizes, sentence", [
-    ({"instruments": 129}, "instruments must be a power of two from 2 to 128, not 129"),
-    ({"levels": 48}, "levels must be a power of two from 2 to 128, not 48"),
-    ({"levels": 8, "row_levels": 16}, "row_levels must be a power of two from 2 to 8, not 16"),
-    ({"queue": 4}, "queue must be a power of two from 8 to 4096, not 4"),
-    ({"channels": 65}, "channels must be a power of two from 2 to 64, not 65")])
-def test_sizes_that_are_not_supported(sizes, sentence):
-    with pytest.raises(ValueError, match=f"PriceLevelBook {sentence}"):
-        PriceLevelBook(**sizes)
