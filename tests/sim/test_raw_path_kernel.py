@@ -114,9 +114,15 @@ def kernels():
 
 
 def counted(kernels):
-    printed = subprocess.run(tickwire("stats", kernels.card, "--format", "json"),
-                             capture_output=True, text=True, check=True, timeout=PATIENCE).stdout
-    return json.loads(printed)
+    """The card's counters at rest: they are read one by one, and frames may come meanwhile."""
+    before = None
+    for _ in range(100):
+        printed = subprocess.run(tickwire("stats", kernels.card, "--format", "json"), check=True,
+                                 capture_output=True, text=True, timeout=PATIENCE).stdout
+        if printed == before:
+            return json.loads(printed)
+        before = printed
+    raise AssertionError("the counters do not come to rest")
 
 
 @pytest.mark.parametrize("where, to", [("port", WIRE), ("wire", PORT)])

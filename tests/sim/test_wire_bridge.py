@@ -62,7 +62,9 @@ def test_frames_of_every_length_come_back(wired):
     for frame in frames:
         ours.send(frame)
         assert ours.recv(16384) == frame.ljust(60, b"\0")
-    assert counted(board) == {"in": len(frames), "out": len(frames), "damaged": 0, "lost": 0}
+    # A frame is counted after it has been given away.
+    until(lambda: counted(board) == {"in": len(frames), "out": len(frames), "damaged": 0,
+                                     "lost": 0})
 
 
 def test_what_it_plays_is_a_whole_frame_with_a_gap(wired):
