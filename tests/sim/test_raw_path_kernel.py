@@ -24,7 +24,7 @@ from tickwire.sim.engine_build import library_of_top
 TOP = "tickwire.gateware.gateway:SimulatedGateway"
 WIRE, PORT = ADDRESS.partition("/")[0], "192.168.77.2"
 # The port's side writes a frame through registers, 4 bytes at a time: simulated, that is slow.
-BYTES = 1_000_000 if os.environ.get("TICKWIRE_SOAK") else 50_000
+BYTES = 1_000_000 if os.environ.get("TICKWIRE_SOAK") else 20_000
 PATIENCE = 300          # seconds until something counts as hung
 
 PING = """
