@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Sizes of a price-level book that are refused, with the field, the value and what is allowed."""
 
 import pytest
