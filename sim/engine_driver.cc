@@ -25,6 +25,15 @@ void *tickwire_create() {
 
 void tickwire_destroy(void *handle) { delete static_cast<Engine *>(handle); }
 
+// From now on all waveforms go into a VCD file. Returns whether they do.
+int tickwire_waves(void *handle, const char *path) {
+#if VM_TRACE
+  return engine(handle).core.open_waves(path);
+#else
+  return 0;
+#endif
+}
+
 void tickwire_event_ring(void *handle, uint8_t *ring, uint64_t records) {
   engine(handle).core.set_event_ring(ring, records);
 }

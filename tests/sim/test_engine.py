@@ -1,6 +1,8 @@
 # amaranth: UnusedElaboratable=no
 """The native engine: words, bus accesses, events, skipped time; built once."""
 
+import ctypes
+
 import numpy as np
 import pytest
 from amaranth.hdl import Module
@@ -20,6 +22,13 @@ START = 0xD5555555555555FB
 @pytest.fixture(scope="module")
 def library():
     return build_library(ToyGateway())
+
+
+def test_libraries_share_no_objects(library):
+    """What is unique for a whole process, by its mark in the symbol table, would be shared."""
+    shown = ctypes.CDLL(str(library))
+    assert hasattr(shown, "tickwire_create")
+    assert not hasattr(shown, "_ZZN12VerilatedImp1sEvE3s_s")    # VerilatedImp::s()::s_s
 
 
 @pytest.fixture
