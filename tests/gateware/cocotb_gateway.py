@@ -4,13 +4,10 @@ The host package is the one that users import. It only finds a board whose acces
 this simulation.
 """
 
-import struct
-
 import cocotb
-import numpy as np
 from cocotb.clock import Clock
-from cocotb.task import bridge, resume
-from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
+from cocotb.task import bridge
+from cocotb.triggers import ClockCycles
 from cocotbext.eth import XgmiiFrame, XgmiiSink, XgmiiSource
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
@@ -20,12 +17,13 @@ from tickwire.host.events import select
 from tickwire.host.gateway import Gateway
 from tickwire.host.orders import Connection, Order, OrderTerms
 from tickwire.host.price import from_bits, from_key
+from tickwire.sim.cocotb_board import CocotbBoard
 from tickwire.sim.cocotb_runner import parameters
 from tickwire.sim.models.starbase import NEW, parse_order
 
 PERIOD = 6_400_000                      # fs: 156.25 MHz
 HUNDRED_PPM = PERIOD // 10_000
-RECORDS, RECORD_BYTES = 256, 64         # the log keeps the last places for orders
+RECORDS = 256                           # the log keeps the last places for orders
 ORDER_ID = 1_000_015                    # the instrument's id in orders
 CONNECTION = Connection(
     source_mac="02:00:0a:00:00:02", destination_mac="02:00:0a:00:00:03", source_ip="10.0.0.2",
@@ -34,59 +32,6 @@ SEQUENCE, ACKNOWLEDGEMENT, VENUE_SEQUENCE, CLIENT_ID = 1_000, 77, 500, 9_000
 
 TOLD = parameters()
 SNAPSHOT, *TICKS = map(bytes.fromhex, TOLD["frames"])
-
-
-class SimulatedBoard:
-    """A board as the host package wants it; the gateway's tables may hold an older test's rows."""
-
-    fresh = False
-
-    def __init__(self, dut):
-        self.dut = dut
-        self.ring = np.zeros(RECORDS * RECORD_BYTES, dtype=np.uint8)
-        self.frame_ring = np.zeros(0, dtype=np.uint8)
-        cocotb.start_soon(self.fill_ring())
-
-    async def access(self, offset, value=None):
-        dut = self.dut
-        strobe = dut.csr__read if value is None else dut.csr__write
-        await FallingEdge(dut.clk)
-        dut.csr__address.value = offset >> 2
-        dut.csr__write_data.value = value or 0
-        strobe.value = 1
-        await FallingEdge(dut.clk)
-        strobe.value = 0
-        for _ in range(1_000):
-            if int(dut.csr__acknowledge.value):
-                return int(dut.csr__read_data.value)
-            await FallingEdge(dut.clk)
-        raise AssertionError(f"no acknowledge of an access to {offset:#06x}")
-
-    def read32(self, offset):
-        return resume(self.access)(offset)
-
-    def write32(self, offset, value):
-        resume(self.access)(offset, value)
-
-    def close(self):
-        pass
-
-    async def fill_ring(self):
-        """Writes records as a DMA engine does: the phase comes last."""
-        dut, count, words = self.dut, 0, []
-        while True:
-            if not int(dut.o_event__valid.value):
-                await RisingEdge(dut.o_event__valid)
-            await FallingEdge(dut.clk)
-            if not int(dut.o_event__valid.value):
-                continue
-            assert int(dut.o_event__payload__first.value) == (not words)
-            words.append(int(dut.o_event__payload__word.value))
-            if len(words) == RECORD_BYTES // 8:
-                slot = self.ring[count % RECORDS * RECORD_BYTES:][:RECORD_BYTES]
-                slot[:-1] = np.frombuffer(struct.pack("<8Q", *words), np.uint8)[:-1]
-                slot[-1] = count // RECORDS & 1 ^ 1
-                count, words = count + 1, []
 
 
 class Bench:
@@ -106,7 +51,8 @@ class Bench:
         await ClockCycles(dut.clk, 10)
         dut.rst.value = dut.rx_rst.value = 0
         await ClockCycles(dut.clk, 10)
-        self.board = SimulatedBoard(dut)
+        # The gateway's tables may hold an older test's rows.
+        self.board = CocotbBoard(dut, event_records=RECORDS, fresh=False)
         await self.host(self.configure, policy, trigger)
         return self
 
