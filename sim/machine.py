@@ -1,25 +1,28 @@
-"""The gateware in the native engine with the host package on its registers, for replays."""
+"""The gateware in an engine with the host package on its registers, for replays."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from tickwire.host.board import Board
 from tickwire.host.gateway import Gateway
 from tickwire.host.orders import Connection, OrderTerms
+from tickwire.sim.branch import Branch
 from tickwire.sim.checks import Levels
-from tickwire.sim.engine import Engine, TxWords
 from tickwire.sim.models.decisions import Rule
 from tickwire.sim.plan import Plan
 from tickwire.sim.replay import PassOptions
+from tickwire.sim.wire_words import WireFrame
 
 if TYPE_CHECKING:
     from tickwire.host.tables import Instrument
 
-__all__ = ["EngineMachine", "machine_factory", "MachineError"]
+__all__ = ["AnyEngine", "EngineMachine", "MachineError"]
+
+T = TypeVar("T")
 
 SIMULATED_TOP = "tickwire.gateware.gateway:SimulatedGateway"
 RECORD_BYTES = 64
@@ -37,23 +40,45 @@ class MachineError(ValueError):
     """A machine cannot be made as asked; one line that says why."""
 
 
+class AnyEngine(Board, Protocol):
+    """A simulated gateware, out of reset, which is the host's board too.
+
+    :class:`tickwire.sim.engine.Engine` or :class:`tickwire.sim.cocotb_engine.CocotbEngine`; what
+    the methods do is said there and in :class:`tickwire.sim.replay.Machine`.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def cycles(self) -> int: ...
+    @property
+    def events(self) -> int: ...
+    def run(self, data: NDArray[np.uint64], control: NDArray[np.uint8],
+            skips: NDArray[np.uint64]) -> None: ...
+    def idle(self, cycles: int) -> None: ...
+    def take_frames(self) -> list[WireFrame]: ...
+    def branch(self, action: Callable[[], T]) -> Branch[T]: ...
+
+
 class EngineMachine:
     """A :class:`tickwire.sim.replay.Machine` in this process.
 
     Parameters
     ----------
-    engine : Engine
-        Out of reset. It ends with :meth:`close`.
+    engine : AnyEngine
+        It ends with :meth:`close`.
     """
 
-    engine = "verilator"
-
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: AnyEngine) -> None:
         self._engine = engine
         self._gateway = Gateway(engine)
         self._instruments: dict[int, Instrument] = {}
         self._taken = 0             # event records that were read
         self._released = 0          # … and of which the gateware knows
+
+    @property
+    def engine(self) -> str:
+        return self._engine.name
 
     @property
     def cycles(self) -> int:
@@ -93,8 +118,11 @@ class EngineMachine:
     def idle(self, cycles: int) -> None:
         self._engine.idle(cycles)
 
-    def take_tx(self) -> TxWords:
-        return self._engine.take_tx()
+    def take_frames(self) -> list[WireFrame]:
+        return self._engine.take_frames()
+
+    def branch(self, action: Callable[[], T]) -> Branch[T]:
+        return self._engine.branch(action)
 
     def take_records(self) -> NDArray[np.uint8]:
         """As the protocol says; only a ring that is three quarters full costs an access."""
@@ -130,33 +158,3 @@ class EngineMachine:
 
     def close(self) -> None:
         self._gateway.close()
-
-
-def machine_factory(engine: str, *, waves: Path | None = None,
-                    progress: Callable[[str], None] | None = None,
-                    component: Any = None) -> Callable[[], EngineMachine]:
-    """What makes a machine for each pass; the gateware is compiled here, once.
-
-    Parameters
-    ----------
-    engine : str
-        ``"verilator"``.
-    component : Component
-        Another top than the gateway in its default configuration.
-
-    Raises
-    ------
-    MachineError
-        If the engine is not known or cannot write waveforms.
-    """
-    if engine != "verilator":
-        raise MachineError(f"there is no engine {engine!r} for replays; use verilator")
-    if waves is not None:
-        raise MachineError("the engine verilator writes no waveforms")
-    from tickwire.sim.engine_build import build_library, library_of_top
-
-    if component is None:
-        library, _ = library_of_top(SIMULATED_TOP, progress=progress)
-    else:
-        library = build_library(component, progress=progress)
-    return lambda: EngineMachine(Engine(library, event_records=RECORDS))

@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from tickwire.sim.branch import Branches
+from tickwire.sim.branch import Branch, Branches
 from tickwire.sim.checks import Levels
 from tickwire.sim.event_records import split
 from tickwire.sim.models.decisions import Rule
@@ -21,7 +21,6 @@ from tickwire.sim.wire_words import (
     SETTLE,
     WireFrame,
     WordChunk,
-    WordReader,
     WordWriter,
 )
 
@@ -30,19 +29,10 @@ __all__ = ["Policy", "Timing", "Machine", "PassOptions", "PassResult", "run_pass
 Policy = Literal["after_fcs", "cut_through"]
 Timing = Literal["line-rate", "recorded"]
 Progress = Callable[[int], None]
+T = TypeVar("T")
 
 READ_SETTLE = 4096          # idle cycles before levels are read: the level queue runs empty
-
-
-class Busy(Protocol):
-    """Words that were not idle, and their cycles."""
-
-    @property
-    def cycle(self) -> NDArray[np.uint64]: ...
-    @property
-    def data(self) -> NDArray[np.uint64]: ...
-    @property
-    def control(self) -> NDArray[np.uint8]: ...
+CHUNK = 8192                # words a call: a fraction of a second even in the slowest engine
 
 
 class Machine(Protocol):
@@ -59,7 +49,7 @@ class Machine(Protocol):
 
     @property
     def cycles(self) -> int:
-        """Cycles since reset, as ``take_tx`` counts them."""
+        """Cycles since reset, as ``take_frames`` counts them; the next word's."""
         ...
 
     def configure(self, plan: Plan, rules: Sequence[Rule], options: PassOptions) -> None:
@@ -73,8 +63,8 @@ class Machine(Protocol):
 
     def idle(self, cycles: int) -> None: ...
 
-    def take_tx(self) -> Busy:
-        """Words that left since the last call."""
+    def take_frames(self) -> list[WireFrame]:
+        """Frames that have left since the last call."""
         ...
 
     def take_records(self) -> NDArray[np.uint8]:
@@ -97,7 +87,9 @@ class Machine(Protocol):
         """Market data's instrument ids to those that ``configure`` gave for orders."""
         ...
 
-    def close(self) -> None: ...
+    def branch(self, action: Callable[[], T]) -> Branch[T]:
+        """Do something with a copy of the machine, as :func:`tickwire.sim.branch.branch` does."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,23 +154,23 @@ def run_pass(machine: Machine, plan: Plan, rules: Sequence[Rule], options: PassO
     """
     started = time.monotonic()
     machine.configure(plan, rules, options)
-    machine.take_tx()
+    machine.take_frames()
     wanted: dict[int, list[int]] = defaultdict(list)
     if options.snapshots:
         for check in plan.golden.books.snapshots:
             if check.instrument_id in plan.index_of:
                 wanted[check.packet].append(check.instrument_id)
-    branches: Branches[Levels | None] = Branches()
-    reader, frames = WordReader(), []
+    branches: Branches[Levels | None] = Branches(begin=machine.branch)
+    frames: list[WireFrame] = []
     received: list[NDArray[Any]] = []
     records: list[NDArray[np.uint8]] = []
-    writer = WordWriter(recorded=options.timing == "recorded", skip=options.skip)
+    writer = WordWriter(recorded=options.timing == "recorded", skip=options.skip,
+                        chunk_words=CHUNK)
     packets = ((p.number, p.time_ns, p.data) for p in plan.capture.packets())
     first = machine.cycles
 
     def collect() -> None:
-        busy = machine.take_tx()
-        frames.extend(reader.feed_busy(busy.cycle, busy.data, busy.control))
+        frames.extend(machine.take_frames())
         records.append(machine.take_records())
 
     for chunk in writer.words(packets):

@@ -36,13 +36,15 @@ def replay(
         help="Back to back at 10 Gb/s, or at the recorded times; long idle is skipped by "
              "advancing the cycle counter.")] = Timing.LINE_RATE,
     engine: Annotated[EngineName, typer.Option(
-        help="The native engine, or cocotb with Verilator, which is many times slower.",
+        help="The native engine, or cocotb with Verilator: the same between other people's XGMII "
+             "source and sink, and several times slower.",
     )] = EngineName.VERILATOR,
     raw: Annotated[bool, typer.Option(
         "--raw", help="Play frames as they are. Otherwise captures from a loopback interface get "
                       "proper addresses and checksums, and it is said how many.")] = False,
     waves: Annotated[bool, typer.Option(
-        "--waves", help="Also write the waveforms of the first pass; large and slow.")] = False,
+        "--waves", help="Also write the waveforms of the first pass into waves.vcd: signals of the "
+                        "top, the data path and each room in it, about 2 kB a cycle.")] = False,
     loaded: Annotated[bool, typer.Option(
         help="Also measure with host frames of 1,514 bytes sent as fast as possible.")] = True,
 ) -> None:
@@ -61,7 +63,7 @@ def replay(
     from tickwire.sim.models.demo_rules import demo_rules
     from tickwire.sim.outcome import evaluate, write_files
     from tickwire.sim.plan import Capture, make_plan
-    from tickwire.sim.replay import PassOptions, run_pass
+    from tickwire.sim.replay import PassOptions
 
     check_venue("replay", venue)
     try:
@@ -76,31 +78,32 @@ def replay(
     rules = demo_rules(source.packets)
     decisions = decide(source.packets(), rules)
 
-    # The machines are made last: a wrong file must not cost a build of the gateware.
-    from tickwire.sim.machine import MachineError, machine_factory
+    # The engine is made last: a wrong file must not cost a build of the gateware.
+    from tickwire.sim.machine import MachineError
+    from tickwire.sim.passes import pass_runner
 
+    wanted = [PassOptions(policy=policy, timing=timing.value, loaded=heavy,
+                          snapshots=policy == "after_fcs" and not heavy)
+              for heavy in ((False, True) if loaded else (False,))
+              for policy in ("after_fcs", "cut_through")]
+    passes = []
     try:
-        factory = machine_factory(engine.value, waves=out / "waves.vcd" if waves else None,
-                                  progress=typer.echo)
+        run = pass_runner(engine.value, waves=out / "waves.vcd" if waves else None,
+                          progress=typer.echo)
+        for number, options in enumerate(wanted, 1):
+            text = (f"pass {number} of {len(wanted)}: {options.policy}"
+                    + (", loaded transmitter" if options.loaded else ""))
+            with progress_bar(text, plan.golden.packets) as bar:
+                passes.append(run(plan, rules, options, bar))
     except MachineError as error:
         fail("replay", error)
-    passes = []
-    for options in [PassOptions(policy=policy, timing=timing.value, loaded=heavy,
-                                snapshots=policy == "after_fcs" and not heavy)
-                    for heavy in ((False, True) if loaded else (False,))
-                    for policy in ("after_fcs", "cut_through")]:
-        text = options.policy + (", loaded transmitter" if options.loaded else "")
-        machine = factory()
-        try:
-            with progress_bar(text, plan.golden.packets) as bar:
-                passes.append(run_pass(machine, plan, rules, options, bar))
-        finally:
-            machine.close()
     outcome = evaluate(plan, rules, decisions, passes, venue=venue)
     _show(outcome)
     try:
         for path in write_files(outcome, out):
             typer.echo(f"  {path}")
+        if waves:
+            typer.echo(f"  {out / 'waves.vcd'}")
     except OSError as error:
         fail("replay", f"{out}: cannot be written: {error.strerror}; give another --out")
     if not outcome.good and not raw:

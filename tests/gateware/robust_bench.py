@@ -17,7 +17,7 @@ from tickwire.sim.models.starbase import parse_order
 from tickwire.sim.plan import Capture, Instrument, Plan, Subscription, make_plan
 from tickwire.sim.replay import PassOptions
 from tickwire.sim.traffic_wire import Level, book, datagram_frame, snapshots
-from tickwire.sim.wire_words import WordReader, WordWriter
+from tickwire.sim.wire_words import WordWriter
 
 __all__ = ["Heartbeat", "Line", "Played", "plan_of", "some_of_each"]
 
@@ -110,7 +110,7 @@ class Line:
         self.machine.configure(plan, [
             Rule(instrument_id=one.instrument_id, trigger="book", buy_limit=EVERYTHING)
             for one in plan.instruments], PassOptions(policy=policy))
-        self.machine.take_tx()
+        self.machine.take_frames()
         self._counted = Counter(self.machine.counters())
         self._disarmed: dict[int, int] = {}     # instrument → frame, counted from the beginning
         self._frames = 0
@@ -149,15 +149,14 @@ class Line:
         for frame in frames:        # one by one: the next frame may depend on what is expected
             wires.append(frame if raw else on_the_wire(frame))
             played.outcomes.append(self.golden.frame(wires[-1]))
-        writer, reader = WordWriter(raw=True, **options), WordReader()
+        writer = WordWriter(raw=True, **options)
         records, sent, starts = [], [], []
         for chunk in writer.words((number, 0, wire) for number, wire in enumerate(wires)):
             starts.append(chunk.frames["start_word"] + np.uint64(self.machine.cycles)
                           - np.uint64(chunk.first_word))
             self.machine.run(chunk.data, chunk.control, chunk.skips)
             records.append(self.machine.take_records())
-            busy = self.machine.take_tx()
-            sent += reader.feed_busy(busy.cycle, busy.data, busy.control)
+            sent += self.machine.take_frames()
         found = split(np.concatenate(records))
         played.counters = self._count(certain)
         if certain or not self.cut_through:

@@ -2,17 +2,17 @@
 
 import struct
 from collections import Counter, defaultdict
-from types import SimpleNamespace
 
 import numpy as np
 from tickwire.gateware.records import BOOK, ORDER, RECORDS, TICKER
 from tickwire.gateware.vocabulary import Reason
+from tickwire.sim.branch import branch
 from tickwire.sim.event_records import dtype_of, float_to_key
 from tickwire.sim.models.decisions import decide, price_units
 from tickwire.sim.models.deribit import parse_datagram, udp_payload
 from tickwire.sim.models.deribit_books import ASK, BID, Books
 from tickwire.sim.rewrite import internet_checksum
-from tickwire.sim.wire_words import IDLE_WORD, WordReader, WordWriter
+from tickwire.sim.wire_words import WireFrame, WordReader
 
 LATENCY = {("after_fcs", "ticker"): 9, ("after_fcs", "book"): 9, ("cut_through", "ticker"): 8,
            ("cut_through", "book"): 9}
@@ -45,10 +45,9 @@ class FakeMachine:
         self.reader = WordReader()
         self.books = Books(on_update=self._update, on_start=self._update)
         self.packet = 0
-        self.records, self.words = [], []
+        self.records, self.sent_frames = [], []
         self.count = Counter({"RX_GOOD": 0, "RX_FCS_ERROR": 0, "FEED_GAP": 0})
         self.sequence = 0
-        self.closed = False
         self.read = 0
 
     def configure(self, plan, rules, options):
@@ -70,19 +69,9 @@ class FakeMachine:
     def idle(self, cycles):
         self.cycles += cycles
 
-    def take_tx(self):
-        cycles, data, control = [], [], []
-        for start, frame in self.words:
-            chunk, = WordWriter(lead=0, tail=1).words([(0, 0, frame)])
-            busy = chunk.data != np.uint64(IDLE_WORD)
-            cycles.append(np.flatnonzero(busy) + start)
-            data.append(chunk.data[busy])
-            control.append(chunk.control[busy])
-        self.words = []
-        empty = [np.empty(0, np.uint64)]
-        return SimpleNamespace(cycle=np.concatenate(cycles or empty).astype(np.uint64),
-                               data=np.concatenate(data or empty),
-                               control=np.concatenate(control or [np.empty(0, np.uint8)]))
+    def take_frames(self):
+        frames, self.sent_frames = self.sent_frames, []
+        return frames
 
     def take_records(self):
         raw, self.records = b"".join(self.records), []
@@ -103,8 +92,7 @@ class FakeMachine:
     def venue_instruments(self):
         return {one: one + VENUE_OFFSET for one in self.plan.index_of}
 
-    def close(self):
-        self.closed = True
+    branch = staticmethod(branch)
 
     # What the gateware would do.
 
@@ -146,9 +134,12 @@ class FakeMachine:
         latency = LATENCY[policy, decision.trigger] + (self.sent % 2) * self.jitter
         origin = self.end if policy == "after_fcs" else field_word
         preamble = origin + latency
-        self.words.append((preamble, order_frame(
+        data = order_frame(
             self.sent, decision.instrument_id + VENUE_OFFSET, price_units(decision.price),
-            decision.quantity, 1 if decision.side == "buy" else -1)))
+            decision.quantity, 1 if decision.side == "buy" else -1)
+        self.sent_frames.append(WireFrame(
+            start_cycle=preamble, end_cycle=preamble + 1 + (len(data) + 4) // 8, lane=0, data=data,
+            fcs_good=True, intact=True, gap=None))
         self._record(ORDER, decision.instrument_id, timestamp=decision.timestamp_ms,
                      price=int(float_to_key(decision.price)), client_id=self.sent,
                      quantity=decision.quantity, stamp=field_word & 0xFFFF,

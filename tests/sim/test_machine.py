@@ -2,20 +2,21 @@
 
 import numpy as np
 import pytest
-from tickwire.sim.branch import branch
+from tickwire.sim.engine import Engine
+from tickwire.sim.engine_build import build_library
 from tickwire.sim.event_records import split
-from tickwire.sim.machine import MachineError, machine_factory
+from tickwire.sim.machine import EngineMachine
 from tickwire.sim.models.demo_rules import demo_rules
 from tickwire.sim.plan import Capture, make_plan
 from tickwire.sim.replay import PassOptions, run_pass
 from tickwire.sim.toy_gateway import ToyGateway
 from tickwire.sim.traffic import write_traffic
-from tickwire.sim.wire_words import frames_to_words, words_to_frames
+from tickwire.sim.wire_words import frames_to_words
 
 
 @pytest.fixture(scope="module")
-def factory():
-    return machine_factory("verilator", component=ToyGateway())
+def library():
+    return build_library(ToyGateway())
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +27,8 @@ def plan(tmp_path_factory):
 
 
 @pytest.fixture
-def machine(factory):
-    made = factory()
+def machine(library):
+    made = EngineMachine(Engine(library))
     yield made
     made.close()
 
@@ -58,20 +59,15 @@ def test_a_fork_reads_levels_and_the_run_goes_on(machine, plan):
     machine.configure(plan, [], PassOptions())
     chunk = frames_to_words([bytes(range(60))] * 4, tail=20)
     half = int(chunk.frames["end_word"][1]) + 1
-    machine.take_tx()
+    machine.take_frames()
     before = machine.cycles
     machine.run(chunk.data[:half], chunk.control[:half], chunk.skips)
-    looked = branch(lambda: (machine.idle(100), machine.cycles))
+    looked = machine.branch(lambda: (machine.idle(100), machine.cycles))
     assert looked.result()[1] == before + half + 100
     assert machine.cycles == before + half
     machine.run(chunk.data[half:], chunk.control[half:], chunk.skips)
-    words = machine.take_tx()
-    assert words.cycle[-1] - words.cycle[0] < len(chunk)
+    frames = machine.take_frames()
+    assert len(frames) == 4
+    assert frames[-1].end_cycle - frames[0].start_cycle < len(chunk)
     assert len(split(machine.take_records())["BOOK"]) == 4
     assert len(machine.take_records()) == 0
-    assert not words_to_frames(words.data[:3], words.control[:3])
-
-
-def test_other_engines_are_refused():
-    with pytest.raises(MachineError, match="no engine 'spice' for replays; use verilator"):
-        machine_factory("spice")
