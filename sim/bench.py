@@ -10,15 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
-from tickwire.sim.build_tools import component_ports
 from tickwire.sim.capture import read_capture
-from tickwire.sim.cocotb_runner import run
+from tickwire.sim.cocotb_replay import simulator
+from tickwire.sim.cocotb_runner import simulate
 from tickwire.sim.engine import Engine
-from tickwire.sim.leaf_ports import LeafPorts
 from tickwire.sim.traffic import write_traffic
-from tickwire.sim.wire_words import frames_to_words
+from tickwire.sim.wire_words import WordChunk, frames_to_words
 
 __all__ = ["bench", "main"]
 
@@ -46,17 +46,17 @@ def bench(make: Callable[[], Any], *, packets: int, folder: Path) -> dict[str, A
         ``ratio``, the one's speed over the other's.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    capture = folder.resolve() / "frames.pcap"
+    capture = folder / "frames.pcap"
     write_traffic(capture, 1, packets)
-    results = {"native": _native(make(), capture), "cocotb": _cocotb(make(), capture)}
+    words = frames_to_words((packet.data for packet in read_capture(capture)), tail=1)
+    results = {"native": _native(make(), words), "cocotb": _cocotb(make(), words, folder)}
     for result in results.values():
         result["cycles_per_second"] = round(result["cycles"] / result["seconds"])
     ratio = results["native"]["cycles_per_second"] / results["cocotb"]["cycles_per_second"]
     return {"packets": packets, **results, "ratio": round(ratio, 1)}
 
 
-def _native(component: Any, capture: Path) -> dict[str, Any]:
-    words = frames_to_words(packet.data for packet in read_capture(capture))
+def _native(component: Any, words: WordChunk) -> dict[str, Any]:
     with Engine.build(component) as engine:
         engine.run(words.data, words.control)   # the first pass warms the caches
         cycles, began = 0, time.perf_counter()
@@ -66,13 +66,11 @@ def _native(component: Any, capture: Path) -> dict[str, Any]:
         return {"cycles": cycles, "seconds": time.perf_counter() - began}
 
 
-def _cocotb(component: Any, capture: Path) -> dict[str, Any]:
-    top = LeafPorts(component)
-    low = [name for name, (_, direction) in component_ports(top).items()
-           if direction.value == "input" and not name.startswith("rx__")]
-    result = capture.with_name("cocotb.json")
-    run(top, "tickwire.sim.bench_cocotb", name="bench",
-        parameters={"capture": str(capture), "result": str(result), "low": low})
+def _cocotb(component: Any, words: WordChunk, folder: Path) -> dict[str, Any]:
+    file, result = folder.resolve() / "words.npz", folder.resolve() / "cocotb.json"
+    np.savez(file, data=words.data, control=words.control)
+    simulate(simulator(component), "tickwire.sim.bench_cocotb",
+             parameters={"words": str(file), "result": str(result)})
     told: dict[str, Any] = json.loads(result.read_text())
     return told
 
@@ -83,8 +81,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--packets", type=int, default=2_000)
     parser.add_argument("--out", type=Path, default=Path("build/bench"))
     chosen = parser.parse_args(arguments)
-    from tickwire.gateware.gateway import Gateway
-    result = bench(Gateway, packets=chosen.packets, folder=chosen.out)
+    from tickwire.gateware.gateway import SimulatedGateway
+    result = bench(SimulatedGateway, packets=chosen.packets, folder=chosen.out)
     (chosen.out / "bench.json").write_text(json.dumps(result, indent=1) + "\n")
     table = Table("engine", "cycles", "seconds", "cycles a second")
     for name in ("native", "cocotb"):
