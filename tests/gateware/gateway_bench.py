@@ -9,11 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tickwire.gateware.config import GatewayConfig
+from tickwire.gateware.gateway import Gateway as GatewareTop
 from tickwire.gateware.vocabulary import Reason
 from tickwire.host.gateway import Gateway
 from tickwire.host.orders import OrderTerms
 from tickwire.sim.capture import CapturedPacket
 from tickwire.sim.checks import touches_of_tickers
+from tickwire.sim.cocotb_replay import simulator
 from tickwire.sim.engine import Engine
 from tickwire.sim.engine_build import library_of_top
 from tickwire.sim.event_records import split, touches
@@ -28,11 +31,19 @@ from tickwire.sim.wire_words import WireFrame, WordReader, frames_to_words
 RECORDS = 1 << 14
 SETTLE = 1500               # cycles after which all is at rest: a level queue, an order, records
 DEPTH = 5                   # levels of each side of the small market's books
+# For cocotb: the default sizes take three times as long to compile.
+SMALL = GatewayConfig(instruments=16, levels=16, level_queue=64, skips=True)
 
 
 @functools.cache
 def library() -> Path:
     return library_of_top(SIMULATED_TOP)[0]
+
+
+@functools.cache
+def small_simulator() -> Path:
+    """A gateway of SMALL sizes under cocotb, for tickwire.sim.cocotb_runner.simulate."""
+    return simulator(GatewareTop(SMALL))
 
 
 def machine() -> EngineMachine:

@@ -4,10 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
-from tickwire.gateware.config import GatewayConfig
-from tickwire.gateware.gateway import Gateway
+from gateway_bench import small_simulator
 from tickwire.sim import cocotb_runner
-from tickwire.sim.leaf_ports import LeafPorts
 from tickwire.sim.models.decisions import Rule, decide, price_units
 from tickwire.sim.models.deribit import parse_datagram, udp_payload
 from tickwire.sim.models.deribit_books import ASK, BID, Books
@@ -21,8 +19,6 @@ CAPTURE = Path(os.environ.get("TICKWIRE_DATA", PROJECT.parent / "shared" / "data
 INSTRUMENT, GROUP = 15, "239.111.111.4"
 SNAPSHOT, TICKS = 2721, (2736, 2781, 2814, 2823)
 BUY_AT, SELL_AT, QUANTITY = 1671.75, 1668.93, 3
-# What the instrument asks for is small; the default sizes take three times as long to compile.
-SIZES = GatewayConfig(instruments=16, levels=16, level_queue=64)
 
 
 def facts():
@@ -54,5 +50,5 @@ def facts():
 
 
 def test_gateway_between_source_and_sink():
-    cocotb_runner.run(LeafPorts(Gateway(SIZES)), Path(__file__).parent / "cocotb_gateway.py",
-                      name="gateway", parameters=facts(), timescale=("1ns", "1fs"))
+    cocotb_runner.simulate(small_simulator(), Path(__file__).parent / "cocotb_gateway.py",
+                           parameters=facts())
