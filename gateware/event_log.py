@@ -213,13 +213,16 @@ class EventLog(wiring.Component):
 
 
 class OutcomeQueue(wiring.Component):
-    """Takes up to two outcomes in one cycle and gives them out one by one.
+    """Takes outcomes of orders and refusals, also in one cycle, and gives them out one by one.
+
+    The first input is for orders that have left, which are a frame apart: one that comes
+    while another still waits behind refusals is lost and counted.
 
     Latency: 2 cycles when empty.
 
     Members
     -------
-    i : In(strobe of ``outcome`` and ``frame_end``), two
+    i : In(strobe of ``outcome`` and ``frame_end``), two: orders, refusals
     o : Out(stream of ``outcome`` and ``frame_end``)
     o_nearly_full : Out(1)
         Less than half is free.
@@ -242,27 +245,32 @@ class OutcomeQueue(wiring.Component):
         m.submodules.memory = memory = Memory(shape=self.entry, depth=self.DEPTH, init=[])
         write, read = memory.write_port(), memory.read_port(domain="comb")
 
-        # A register before the memory for each input: one is written a cycle.
-        waiting = [Signal(self.entry, name=f"waiting_{n}", reset_less=True) for n in range(2)]
-        valid, taken = Signal(2), Signal(2)
+        # Each input has a register that takes whatever stands there. A refusal is written in the
+        # next cycle; what came of an order that has left stays until there is no refusal.
+        order, refusal = (Signal(self.entry, name=name, reset_less=True)
+                          for name in ("order", "refusal"))
+        order_waits, refusal_waits = Signal(), Signal()
         head, tail, level = (Signal(range(self.DEPTH)), Signal(range(self.DEPTH)),
                              Signal(range(self.DEPTH + 1)))
-        room = level != self.DEPTH
-        m.d.comb += taken.eq(Mux(room, Cat(valid[0], valid[1] & ~valid[0]), 0))
+        room = Signal(init=1)
+        with m.If(~order_waits):
+            m.d.sync += order.eq(self.i[0].payload)
+        m.d.sync += [
+            order_waits.eq(Mux(order_waits, refusal_waits | ~room, self.i[0].valid)),
+            refusal.eq(self.i[1].payload),
+            refusal_waits.eq(self.i[1].valid),
+            # One may be on its way while this is found out.
+            room.eq(level < self.DEPTH - 1),
+            self.o_count_lost.eq((self.i[0].valid & order_waits) | (refusal_waits & ~room)),
+        ]
         m.d.comb += [
-            write.en.eq(valid.any() & room),
+            write.en.eq((order_waits | refusal_waits) & room),
             write.addr.eq(tail),
-            write.data.eq(Mux(valid[0], waiting[0], waiting[1])),
+            write.data.eq(Mux(refusal_waits, refusal, order)),
             read.addr.eq(head),
             self.o.valid.eq(level != 0),
             self.o.payload.eq(read.data),
         ]
-        lost = []
-        for n, source in enumerate(self.i):
-            with m.If(source.valid):
-                m.d.sync += waiting[n].eq(source.payload)
-            m.d.sync += valid[n].eq(source.valid | (valid[n] & ~taken[n]))
-            lost.append(source.valid & valid[n] & ~taken[n])
         pop = self.o.valid & self.o.ready
         with m.If(write.en):
             m.d.sync += tail.eq(tail + 1)
@@ -271,6 +279,5 @@ class OutcomeQueue(wiring.Component):
         m.d.sync += [
             level.eq(level + write.en - pop),
             self.o_nearly_full.eq(level >= self.DEPTH // 2),
-            self.o_count_lost.eq(Cat(lost).any()),
         ]
         return m

@@ -1,7 +1,7 @@
 """A queue of one kind of record, which takes a record whole and gives it out word by word."""
 
 from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from tickwire.gateware.records import RECORD_BYTES
@@ -15,15 +15,15 @@ WORDS = RECORD_BYTES // 8
 class RecordLane(wiring.Component):
     """Keeps records in block memory, a 64-bit word a row.
 
-    A record that comes while the one before is still being written (8 cycles) waits in a register;
-    one more is lost and counted, as is one that finds the memory full.
+    Writing a record takes 8 cycles. One that comes sooner behind another is lost and counted, as is
+    one that finds the memory full.
 
     Latency: ``i`` → ``o_whole`` 10 cycles; ``i_take`` gives the next word in the next cycle.
 
     Parameters
     ----------
     depth : int
-        Records; a power of two.
+        Places for records, of which two stay empty; a power of two, at least 4.
     holds : bool
         Records wait for ``i_settle``, which says whether all that came since the last one are good.
 
@@ -46,8 +46,8 @@ class RecordLane(wiring.Component):
     """
 
     def __init__(self, *, depth, holds=False):
-        if depth < 2 or depth & (depth - 1):
-            raise ValueError(f"RecordLane depth must be a power of two and at least 2, "
+        if depth < 4 or depth & (depth - 1):
+            raise ValueError(f"RecordLane depth must be a power of two and at least 4, "
                              f"not {depth!r}")
         self.depth = depth
         self.holds = holds
@@ -73,43 +73,44 @@ class RecordLane(wiring.Component):
         tail, good, head = Signal(number), Signal(number), Signal(number)
         at = Signal(range(WORDS))
 
-        # In: the record moves through a shift register into the memory.
-        shift, shifting = Signal(8 * RECORD_BYTES, reset_less=True), Signal()
-        full = Signal()
-        last = shifting & (at == WORDS - 1)
-        m.d.comb += [
-            full.eq((tail - head)[:len(head)] >= self.depth - 1),
-            self.o_ready.eq((~shifting | last) & ~full),
-            write.en.eq(shifting),
-            write.addr.eq(Cat(at, tail[:-1])),
-            write.data.eq(shift[:64]),
-        ]
-        with m.If(shifting):
-            m.d.sync += [shift.eq(shift[64:]), at.eq(at + 1)]
-            with m.If(last):
-                m.d.sync += shifting.eq(0)
+        # In: a register takes whatever stands at the input until a record has come, so that only
+        # registers enable it. Then its words go to the memory, through a register of their own.
+        record = Signal(data.ArrayLayout(64, WORDS), reset_less=True)
+        open_, busy, full = Signal(init=1), Signal(), Signal()
+        last, level = at == WORDS - 1, (tail - head)[:len(head)]
+        m.d.comb += self.o_ready.eq(open_ & ~full)
+        with m.If(open_):
+            m.d.sync += record.eq(self.i.payload)
         with m.If(self.i.valid & self.o_ready):
-            m.d.sync += [shift.eq(self.i.payload), shifting.eq(1), at.eq(0)]
+            m.d.sync += [busy.eq(1), open_.eq(0), at.eq(0)]
+        with m.Elif(busy):
+            m.d.sync += [at.eq(at + 1), open_.eq(at >= WORDS - 2), busy.eq(~last)]
         m.d.sync += [
+            write.en.eq(busy),
+            write.addr.eq(Cat(at, tail[:-1])),
+            write.data.eq(record[at]),
+            # A cycle late: of two records that come one behind the other, the second is not seen.
+            full.eq(level >= self.depth - 2),
             self.o_count_lost.eq(self.i.valid & ~self.o_ready),
-            self.o_nearly_full.eq((tail - head)[:len(head)] >= self.depth // 2),
+            self.o_nearly_full.eq(level >= self.depth // 2),
         ]
+        ends = busy & last
 
         if self.holds:
             # A verdict concerns the record that is being written, too: it is kept until then.
             settle, verdict = Signal(), Signal()
             with m.If(self.i_settle.valid):
                 m.d.sync += [settle.eq(1), verdict.eq(self.i_settle.payload)]
-            with m.If(last):
+            with m.If(ends):
                 m.d.sync += tail.eq(tail + 1)
-            with m.If(settle & ~shifting):
+            with m.If(settle & ~busy):
                 with m.If(verdict):
                     m.d.sync += good.eq(tail)
                 with m.Else():
                     m.d.sync += tail.eq(good)
                 m.d.sync += settle.eq(self.i_settle.valid)
         else:
-            with m.If(last):
+            with m.If(ends):
                 m.d.sync += [tail.eq(tail + 1), good.eq(tail + 1)]
 
         # Out: the memory shows the word after the one that is taken.

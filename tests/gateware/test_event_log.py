@@ -174,7 +174,7 @@ def test_two_outcomes_in_one_cycle_are_both_kept():
         ctx.set(dut.i_outcome.valid, 0)
         ctx.set(dut.i_refused.valid, 0)
 
-    sent, refused = bench.run(body)
+    refused, sent = bench.run(body)
     assert (sent["price"], sent["reason"], sent["frame_end"]) == (1, 0, 500)
     assert (refused["price"], refused["reason"], refused["frame_end"]) == (2, 11, 600)
     for record in (sent, refused):
@@ -285,6 +285,6 @@ def test_a_lane_under_random_load_loses_only_what_it_counts(holds):
 
 
 def test_depth_must_be_a_power_of_two():
-    with pytest.raises(ValueError, match="RecordLane depth must be a power of two and at least 2, "
+    with pytest.raises(ValueError, match="RecordLane depth must be a power of two and at least 4, "
                                          "not 6"):
         RecordLane(depth=6)
