@@ -53,6 +53,8 @@ class OrderTransmit(wiring.Component):
         An order whose intent was in ``i_intent`` one cycle before.
     o : packet_stream of 8 lanes
         ``valid`` and ``first`` may rise with ``i``; the beat itself is already there.
+    o_goes_on : 1 bit
+        ``o.valid`` from a register: not yet in the cycle of ``i``.
     o_abort : 1 bit
         Break off the frame that is leaving. From the cycle after its first beat was taken, or 6
         cycles after ``i``, up to ``i_done``. Never while another frame leaves.
@@ -94,6 +96,7 @@ class OrderTransmit(wiring.Component):
             "i_intent": In(strobe(OrderIntent)),
             "i": In(strobe(Order)),
             "o": Out(packet_stream(BEAT_BYTES)),
+            "o_goes_on": Out(1),
             "o_abort": Out(1),
             "i_started": In(1),
             "i_done": In(strobe(FrameDone)),
@@ -222,6 +225,7 @@ class OrderTransmit(wiring.Component):
             frame.i_price.eq(price),
             frame.i_checksum.eq(checksum.o),
             self.o.valid.eq(self.i.valid | offered),
+            self.o_goes_on.eq(offered),
             self.o.payload.eq(frame.o),
         ]
 

@@ -25,6 +25,8 @@ class TransmitArbiter(wiring.Component):
     i_order, i_reply, i_host : In, packet_stream(8)
         In the order of their ranks at a frame's boundary, the highest first.
     o : Out, packet_stream(8)
+    i_order_goes_on : In, 1 bit
+        ``i_order.valid``, but it may come a cycle later: all that a frame needs which has begun.
     i_start : In, 1 bit
         The MAC's ``o_start``.
     o_order_active, o_reply_active, o_host_active : Out, 1 bit
@@ -38,6 +40,7 @@ class TransmitArbiter(wiring.Component):
             "i_reply": In(packet_stream(LANES)),
             "i_host": In(packet_stream(LANES)),
             "o": Out(packet_stream(LANES)),
+            "i_order_goes_on": In(1),
             "i_start": In(1),
             "o_order_active": Out(1),
             "o_reply_active": Out(1),
@@ -57,7 +60,7 @@ class TransmitArbiter(wiring.Component):
         # by a register, and an order that comes has a short way.
         chosen = Packet(LANES)(Mux(offered_order, order.payload,
                                    Mux(offered_reply, reply.payload, host.payload)))
-        chosen_valid = Mux(offered_order, order.valid,
+        chosen_valid = Mux(offered_order, self.i_order_goes_on,
                            Mux(offered_reply, reply.valid, host.valid))
         m.d.comb += [
             self.o.valid.eq(Mux(locked, chosen_valid, order.valid | reply.valid | host.valid)),

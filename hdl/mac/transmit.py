@@ -226,10 +226,8 @@ class MacTransmit(wiring.Component):
         discards, discarding = Signal(), self.discarding
         m.d.comb += discards.eq(in_idle & self.i.valid & beat.first & fault & ~discarding)
         m.d.sync += discarding.eq(discards)
-        put(in_idle & ~begins_low, 0, pause)
-        put(in_idle & ~begins, 4, pause)
-        put(begins_low, 0, half + rest)
-        put(begins_high, 4, half)
+        put(in_idle, 0, pause)
+        put(in_idle, 4, pause)
         put(in_beats & ~shifted, 0, row)
         put((in_beats | in_tail) & shifted, 0, held_row)
         put(in_beats & shifted, 4, row[:4])
@@ -237,9 +235,22 @@ class MacTransmit(wiring.Component):
         put(in_tail & shifted, 4, late_row[:4])
         put(state == _State.TERMINATE, 0, terminate + idle)
 
+        # START and preamble are put over idle behind the registers: so an order that comes late in
+        # its cycle has to reach two of them only.
+        word = Signal(self.o.shape(), init=IDLE_WORD)
+        starts = Signal(2)
+        m.d.comb += self.o.eq(word)
+        for gate, first, characters in ((starts[0], 0, half + rest), (starts[1], 4, half)):
+            with m.If(gate):
+                for lane, (choices, control) in enumerate(characters, first):
+                    m.d.comb += [
+                        self.o.data.word_select(lane, 8).eq(choices[0][1]),
+                        self.o.control[lane].eq(control),
+                    ]
         m.d.sync += [
-            self.o.data.eq(Cat(octet[:8] for octet in merge(lanes, 0))),
-            self.o.control.eq(Cat(merge(lanes, 1))),
+            starts.eq(Cat(begins_low, begins_high)),
+            word.data.eq(Cat(octet[:8] for octet in merge(lanes, 0))),
+            word.control.eq(Cat(merge(lanes, 1))),
             self.o_start.eq(begins | discards),
             self.o_done.valid.eq(gap.i_end | discarding),
             self.o_done.payload.aborted.eq(discarding),
@@ -291,7 +302,7 @@ class MacTransmit(wiring.Component):
         underrun = in_beats & ~padding & ~self.i.valid
         with m.If(~in_idle & (self.i_abort | fault | underrun)):
             m.d.sync += [
-                self.o.eq(word_const([Character.ERROR] * 4 + [Character.TERMINATE]
+                word.eq(word_const([Character.ERROR] * 4 + [Character.TERMINATE]
                                      + [Character.IDLE] * 3)),
                 self.o_done.payload.aborted.eq(1),
                 self.o_done.valid.eq(1),

@@ -39,6 +39,7 @@ def run(orders, hosts, cycles, aborts=(), replies=()):
     """Words on the wire, and (cycle, whose) of each start and each end."""
     m = Module()
     m.submodules.arbiter = arbiter = TransmitArbiter()
+    m.d.comb += arbiter.i_order_goes_on.eq(arbiter.i_order.valid)
     m.submodules.mac = mac = MacTransmit()
     wiring.connect(m, arbiter.o, mac.i)
     m.d.comb += arbiter.i_start.eq(mac.o_start)
