@@ -32,7 +32,7 @@ class BookAuthority(wiring.Component):
     over. A snapshot that says it is not the whole book leaves it unbuilt.
 
     Latency, for a side of n rows: n + 6 cycles for a level change, 2 for a snapshot's level in
-    order, 1 for a level passed over, 12 for a message beside its levels.
+    order, 1 for a level passed over, 11 for a message beside its levels.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class BookAuthority(wiring.Component):
     -------
     i : In, stream(Record)
     o_read : Out, strobe(RowAddress)
-    i_granted, i_arrives, i_in_flight, i_rows, i_state, i_newer : In
+    i_granted, i_arrives, i_rows, i_state, i_newer : In
         Of the memory.
     o_rows : Out, strobe(row_write)
     o_state : Out, strobe(state_write)
@@ -61,8 +61,6 @@ class BookAuthority(wiring.Component):
     o_late : Out, 1 bit
         With ``o_book``: the strategy has to see this event too, for it was not previewed, or
         it withdraws the book.
-    i_hold : In, 1 bit
-        No event in this cycle, please.
     o_max_depth : Out
         Most levels that a side ever had.
     o_count_… : Out, 1 bit
@@ -76,7 +74,6 @@ class BookAuthority(wiring.Component):
             "o_read": Out(strobe(RowAddress)),
             "i_granted": In(1),
             "i_arrives": In(1),
-            "i_in_flight": In(1),
             "i_rows": In(data.ArrayLayout(data.ArrayLayout(Entry, row_levels), 2)),
             "i_state": In(book_state(levels)),
             "i_newer": In(1),
@@ -91,7 +88,6 @@ class BookAuthority(wiring.Component):
             "o_book_previewed": Out(1),
             "o_book_snapshot": Out(1),
             "o_late": Out(1),
-            "i_hold": In(1),
             "o_max_depth": Out(range(levels + 1)),
             **{f"o_count_{name}": Out(1) for name in AUTHORITY_COUNTS},
         })
@@ -136,7 +132,7 @@ class BookAuthority(wiring.Component):
 
         m.d.comb += [
             getattr(levels, name).eq(getattr(self, name))
-            for name in ("i_granted", "i_arrives", "i_in_flight", "i_rows")]
+            for name in ("i_granted", "i_arrives", "i_rows")]
         m.d.comb += [
             judge.message.eq(message),
             judge.i_state.eq(self.i_state),
@@ -182,7 +178,10 @@ class BookAuthority(wiring.Component):
                 with m.Elif(self.enable & self.i.valid):
                     m.d.comb += self.i.ready.eq(1)
                     m.d.sync += [message.eq(record.header), withdrawn.eq(0)]
+                    read(record.header.index, record.header.channel)
                     m.next = "LOOK"
+                    with m.If(self.i_granted):
+                        m.next = "LOOKED"
 
             # The book's state, and whether it can be trusted.
             with m.State("LOOK"):
@@ -194,6 +193,8 @@ class BookAuthority(wiring.Component):
                 with m.If(self.i_arrives):
                     m.next = "JUDGE"
             with m.State("JUDGE"):
+                m.next = "JUDGED"
+            with m.State("JUDGED"):
                 m.next = "LEVELS"
                 m.d.comb += [
                     levels.i_sides.valid.eq(1),
@@ -274,7 +275,10 @@ class BookAuthority(wiring.Component):
             # The state first: the memory judges the book by the number that is in there.
             with m.State("KEEP"):
                 m.d.comb += self.o_state.valid.eq(1)
+                read(message.index, message.channel)
                 m.next = "TOUCH"
+                with m.If(self.i_granted):
+                    m.next = "TOUCHED"
             with m.State("TOUCH"):
                 read(message.index, message.channel)
                 with m.If(self.i_granted):
@@ -296,7 +300,7 @@ class BookAuthority(wiring.Component):
                 ]
                 m.d.comb += self.o_count_exhausted.eq(applying & exhausted)
                 m.next = "SAY"
-            with m.State("SAY"), m.If(~self.i_hold):
+            with m.State("SAY"):
                 m.d.comb += [
                     self.o_book.valid.eq(1),
                     self.o_late.eq(~end.previewed | ~tradable),

@@ -19,7 +19,7 @@ class MessageJudge(wiring.Component):
     When one part has been passed over, so are the others, up to the final one. Else the first
     part begins a new book; parts with the same change id go on with it.
 
-    Latency: ``i_state`` → outputs 1 cycle.
+    Latency: ``i_state`` → outputs 2 cycles.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class MessageJudge(wiring.Component):
         increment, healthy = ~message.snapshot, usable & self.i_newer
         skips = healthy | message.adrift | skipping
         goes_on = building & same
-        m.d.comb += [
+        m.d.sync += [
             self.o_distrusts.eq(increment & usable & ~self.i_newer),
             self.o_contained.eq(increment & healthy & contained),
             self.o_breaks.eq(increment & healthy & ~contained & ~follows),

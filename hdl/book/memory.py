@@ -3,7 +3,7 @@
 from amaranth.hdl import Cat, Module, Mux, Shape, Signal, unsigned
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
-from tickwire.hdl.book.record import NUMBER, Entry, book_state
+from tickwire.hdl.book.record import NUMBER, EarlyLookup, Entry, book_state
 from tickwire.hdl.feed.event import Side
 from tickwire.hdl.stream.packet import strobe
 
@@ -42,10 +42,10 @@ class BookMemory(wiring.Component):
 
     One read a cycle gives row ``row`` of both sides, and all the rest of that instrument and
     channel. The preview reads when it wants to, the authority when the preview does not.
-    What is written may be read two cycles later (rows) or one cycle later (the others).
+    A read may follow a write of a row in the next cycle, the other writes in the same one.
 
-    Latency: read → ``o_*`` 2 cycles, → ``o_newer`` 3 cycles; ``i_rows`` → memory 2 cycles, the
-    other writes 1 cycle.
+    Latency: read → ``o_*`` 2 cycles, from the block memories themselves, → ``o_newer`` 3 cycles;
+    ``i_rows`` → memory 2 cycles, the other writes 1 cycle.
 
     Parameters
     ----------
@@ -56,13 +56,13 @@ class BookMemory(wiring.Component):
 
     Members
     -------
-    i_preview, i_authority : In, strobe(RowAddress)
+    i_preview : In, strobe(EarlyLookup)
+        Its rows 0.
+    i_authority : In, strobe(RowAddress)
     o_granted : Out, 1 bit
         The authority's read of this cycle is done, not the preview's.
     o_for_preview, o_for_authority : Out, 1 bit
         The outputs hold what the preview or the authority had asked for.
-    o_in_flight : Out, 1 bit
-        An answer for the authority will come in the next cycle.
     o_rows : Out, 2 × row_levels × Entry
         Row of the bids, row of the asks.
     o_state : Out, book_state
@@ -86,12 +86,11 @@ class BookMemory(wiring.Component):
         self._instruments, self._levels = instruments, levels
         self._row_levels, self._channels = row_levels, channels
         super().__init__({
-            "i_preview": In(strobe(RowAddress)),
+            "i_preview": In(strobe(EarlyLookup)),
             "i_authority": In(strobe(RowAddress)),
             "o_granted": Out(1),
             "o_for_preview": Out(1),
             "o_for_authority": Out(1),
-            "o_in_flight": Out(1),
             "o_rows": Out(data.ArrayLayout(data.ArrayLayout(Entry, row_levels), 2)),
             "o_state": Out(book_state(levels)),
             "o_last": Out(NUMBER),
@@ -111,12 +110,15 @@ class BookMemory(wiring.Component):
         channel_bits = (self._channels - 1).bit_length()
         row_bits = (self._levels // self._row_levels - 1).bit_length()
 
-        address = Signal(RowAddress)
-        m.d.comb += [
-            address.eq(Mux(self.i_preview.valid, self.i_preview.payload,
-                           self.i_authority.payload)),
-            self.o_granted.eq(~self.i_preview.valid),
-        ]
+        # The address goes to all memories out of a register: they lie far apart.
+        address = Signal(RowAddress, reset_less=True)
+        preview = self.i_preview.payload
+        m.d.comb += self.o_granted.eq(~self.i_preview.valid)
+        with m.If(self.i_preview.valid):
+            m.d.sync += [address.index.eq(preview.index), address.channel.eq(preview.channel),
+                         address.row.eq(0)]
+        with m.Else():
+            m.d.sync += address.eq(self.i_authority.payload)
         index = address.index[:index_bits]
 
         # Nobody uses what is read in the very cycle in which it is written: the preview does not
@@ -129,21 +131,20 @@ class BookMemory(wiring.Component):
 
         def read(made, where, shape):
             port = made.read_port()
-            output = Signal(shape, reset_less=True)
-            m.d.comb += port.addr.eq(where)
-            m.d.sync += output.eq(port.data)
+            output = Signal(shape)
+            m.d.comb += [port.addr.eq(where), output.eq(port.data)]
             return output
 
         # Rows: a memory for every lane of either side. Their writes are registered, for a
         # new row has come through the whole move network.
         write = Signal(row_write(self._row_levels), reset_less=True)
-        lanes = Signal(self._row_levels)
-        m.d.sync += [
-            write.eq(self.i_rows.payload),
-            lanes.eq(Mux(self.i_rows.valid, self.i_rows.payload.lanes, 0)),
-        ]
+        m.d.sync += write.eq(self.i_rows.payload)
         row_address = Cat(address.row[:row_bits], index)
         for side in Side:
+            lanes = Signal(self._row_levels, name=f"{side.name.lower()}_lanes")
+            m.d.sync += lanes.eq(Mux(
+                self.i_rows.valid & (self.i_rows.payload.side == side), self.i_rows.payload.lanes,
+                0))
             for lane in range(self._row_levels):
                 made = block(f"{side.name.lower()}_{lane}", Entry,
                              self._instruments * self._levels // self._row_levels)
@@ -151,7 +152,7 @@ class BookMemory(wiring.Component):
                 m.d.comb += [
                     port.addr.eq(Cat(write.row[:row_bits], write.index[:index_bits])),
                     port.data.eq(write.entries[lane]),
-                    port.en.eq(lanes[lane] & (write.side == side)),
+                    port.en.eq(lanes[lane]),
                     self.o_rows[side.value][lane].eq(read(made, row_address, Entry)),
                 ]
 
@@ -179,14 +180,13 @@ class BookMemory(wiring.Component):
         m.d.sync += self.o_newer.eq((state.number > gap) & (state.number > damage))
 
         # Whose the outputs are.
-        preview, authority, collided = Signal(), Signal(), Signal()
+        of_preview, of_authority = Signal(), Signal()
         m.d.sync += [
-            preview.eq(self.i_preview.valid),
-            self.o_for_preview.eq(preview),
-            authority.eq(self.i_authority.valid & ~self.i_preview.valid),
-            self.o_for_authority.eq(authority),
-            collided.eq(self.i_state.valid & (self.i_state.payload.index == address.index)),
-            self.o_collided.eq(collided),
+            of_preview.eq(self.i_preview.valid),
+            of_authority.eq(self.i_authority.valid & ~self.i_preview.valid),
+            self.o_for_preview.eq(of_preview),
+            self.o_for_authority.eq(of_authority),
+            self.o_collided.eq(
+                self.i_state.valid & (self.i_state.payload.index == address.index)),
         ]
-        m.d.comb += self.o_in_flight.eq(authority)
         return m

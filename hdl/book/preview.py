@@ -4,7 +4,6 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from tickwire.hdl.book.event import BookEvent
-from tickwire.hdl.book.memory import RowAddress
 from tickwire.hdl.book.record import (
     NUMBER,
     Entry,
@@ -21,6 +20,7 @@ from tickwire.hdl.feed.event import (
     FeedEventKind,
     FrameVerdict,
     MessageKind,
+    Side,
 )
 from tickwire.hdl.stream.packet import strobe
 
@@ -38,7 +38,7 @@ class TouchPreview(wiring.Component):
     from here always is ``tradable``, but it is hearsay until the frame's verdict.
 
     Latency: last LEVEL of a message with ``final`` → ``o`` 1 cycle. INSTRUMENT → registers usable
-    4 cycles, ``o_tradable`` 6 cycles.
+    5 cycles, ``o_tradable`` 6 cycles.
 
     Parameters
     ----------
@@ -50,14 +50,12 @@ class TouchPreview(wiring.Component):
     i : In, strobe(FeedEvent)
         PRICE at least 4 cycles after INSTRUMENT, 1 after HEADER, 1 before LEVEL.
     i_instrument : In, strobe(InstrumentLookup)
-        2 cycles after INSTRUMENT.
+        3 cycles after INSTRUMENT.
     i_verdict : In, strobe(FrameVerdict)
     i_header : In, MessageHeader
         Registers of the message, one cycle after their event.
     i_lost : In, 1 bit
         A frame is being lost.
-    o_read : Out, strobe(RowAddress)
-        To the memory, whose answer is expected 2 cycles later.
     i_loaded, i_rows, i_state, i_last, i_newer, i_collided
         The memory's answer; ``i_newer`` another cycle later.
     i_finished : In, 48 bits
@@ -68,7 +66,7 @@ class TouchPreview(wiring.Component):
         No loss is known that is not in the memory yet.
     o : Out, strobe(BookEvent)
     o_signature : Out, 32 bits
-        Of the touch in the registers, from the cycle of ``o`` on.
+        Of the touch in the registers, from the cycle after ``o`` on.
     o_tradable : Out, 1 bit
         The book of the arriving message's instrument is whole and the frame has no gap before it;
         from 6 cycles after INSTRUMENT until the next one. It does not know of changes that still
@@ -83,7 +81,6 @@ class TouchPreview(wiring.Component):
             "i_verdict": In(strobe(FrameVerdict)),
             "i_header": In(MessageHeader),
             "i_lost": In(1),
-            "o_read": Out(strobe(RowAddress)),
             "i_loaded": In(1),
             "i_rows": In(data.ArrayLayout(data.ArrayLayout(Entry, row_levels), 2)),
             "i_state": In(book_state(levels)),
@@ -114,50 +111,42 @@ class TouchPreview(wiring.Component):
         right = Signal()                                # it is all as if applied to this point
         change_id, open_update = Signal(64, reset_less=True), Signal()
 
-        # Message start. Two cycles after INSTRUMENT the index is there, two later the rows.
+        # Message start. The rows are being read, whatever is known of the instrument; in the next
+        # cycle they are there, and it is known whether they are wanted.
         lookup = self.i_instrument.payload
-        is_book = header.message == MessageKind.BOOK
-        asked = Signal(7)
-        goes_on, mine, ended = Signal(), Signal(), Signal()
+        asked, asked_known = Signal(7), Signal()
+        mine, ended = Signal(), Signal()
         finished = Signal(NUMBER, reset_less=True)
         all_done, settled = Signal(), Signal()
-        m.d.comb += [
-            self.o_read.valid.eq(self.i_instrument.valid & lookup.known),
-            self.o_read.payload.index.eq(lookup.index),
-            self.o_read.payload.channel.eq(lookup.channel),
+        same, is_book = lookup.index == held, header.message == MessageKind.BOOK
+        goes_on = Signal()
+        m.d.comb += goes_on.eq(right & same & ~self.i_idle & self.i_settled & ~header.suspect
+                               & ~ended & ~comes(FeedEventKind.END) & ~self.i_verdict.valid)
+        # `takes` matters for this message only, so it need not wait for `known`.
+        takes, loads = Signal(), Signal()
+        m.d.sync += [
+            takes.eq(self.i_instrument.valid & ~goes_on),
+            loads.eq(self.i_instrument.valid & ~goes_on & lookup.known & is_book),
         ]
-        same = lookup.index == held
         with m.If(self.i_instrument.valid):
             m.d.sync += [
                 asked.eq(lookup.index),
-                goes_on.eq(right & same & ~self.i_idle & self.i_settled & ~header.suspect),
+                asked_known.eq(lookup.known),
                 mine.eq(lookup.known & is_book),
                 finished.eq(self.i_finished),
                 all_done.eq(self.i_idle),
                 settled.eq(self.i_settled),
             ]
 
-        loads = Signal()
-        m.d.comb += loads.eq(self.i_loaded & mine & ~goes_on)
         state = self.i_state
         with m.If(loads):
-            m.d.sync += [
-                rows.eq(self.i_rows),
-                held.eq(asked),
-                change_id.eq(state.change_id),
-                open_update.eq(state.open),
-            ]
-            for one, stored in enumerate(state.sides):
-                m.d.sync += [
-                    known[one].eq(Cat(stored.count > n for n in range(size))),
-                    deeper[one].eq((stored.count > size) | stored.lost),
-                ]
+            m.d.sync += held.eq(asked)
 
         # Judgement of what was loaded, a cycle later.
         judges, judges_book = Signal(), Signal()
         whole, done = Signal(), Signal()
         trusted = Signal()
-        m.d.sync += [judges.eq(self.i_loaded), judges_book.eq(loads)]
+        m.d.sync += [judges.eq(self.i_loaded & asked_known), judges_book.eq(loads)]
         with m.If(self.i_loaded):
             m.d.sync += [
                 whole.eq(state.built & ~state.stale & ~self.i_collided & settled
@@ -175,44 +164,73 @@ class TouchPreview(wiring.Component):
         with m.If(judges_book):
             m.d.sync += right.eq(usable)
 
-        # PRICE: all comparisons of both sides, in the cycle of the load on the memory's output.
-        smaller = Signal(data.ArrayLayout(size, 2))
-        equal = Signal(data.ArrayLayout(size, 2))
-        source = Signal.like(rows)
-        m.d.comb += source.eq(Mux(loads, self.i_rows.as_value(), rows.as_value()))
+        # PRICE: all comparisons, at the earliest in the cycle of the load, on the memory's output.
+        # In halves and quarters, which the next cycle joins.
+        less_high, less_low, here = (
+            Signal(size, name=name) for name in ("less_high", "less_low", "here"))
+        matches = [Signal(4, name=f"matches_{n}") for n in range(size)]
+        is_deeper, of_ask, creates, deletes = Signal(), Signal(), Signal(), Signal()
+        stored_known = [Cat(stored.count > n for n in range(size)) for stored in state.sides]
+        stored_deeper = [(stored.count > size) | stored.lost for stored in state.sides]
+        ask = event.side == Side.ASK
+
+        def now(compare):
+            """Of what the memory says and what is held; which of them, is chosen last."""
+            return Mux(takes, compare(self.i_rows, stored_known, stored_deeper),
+                       compare(rows, known, deeper))
+
         with m.If(comes(FeedEventKind.PRICE)):
-            for side, key in ((0, ~event.price), (1, event.price)):
+            for n in range(size):
+                def compared(bits, less, n=n):
+                    key = side_key(event.side, event.price)[bits]
+
+                    def compare(rows, *_):
+                        own = Mux(ask, rows[1][n].key, rows[0][n].key)[bits]
+                        return own < key if less else own == key
+                    return now(compare)
+
                 m.d.sync += [
-                    smaller[side].eq(Cat(source[side][n].key < key for n in range(size))),
-                    equal[side].eq(Cat(source[side][n].key == key for n in range(size))),
+                    less_high[n].eq(compared(slice(32, 64), True)),
+                    less_low[n].eq(compared(slice(0, 32), True)),
+                    matches[n].eq(Cat(compared(slice(start, start + 16), False)
+                                      for start in range(0, 64, 16))),
                 ]
+            m.d.sync += [
+                here.eq(now(lambda _, known, __: Mux(ask, known[1], known[0]))),
+                is_deeper.eq(now(lambda _, __, deeper: Mux(ask, deeper[1], deeper[0]))),
+                of_ask.eq(ask),
+                creates.eq(event.change == Change.CREATED),
+                deletes.eq(event.change == Change.DELETED),
+            ]
+
+        # The same for the chain.
+        last_id = Mux(takes, state.change_id, change_id)
+        earlier, repeated, follows = (Signal(2, name=name)
+                                      for name in ("earlier", "repeated", "follows"))
+        was_open = Signal()
+        m.d.sync += was_open.eq(Mux(takes, state.open, open_update))
+        for half, bits in enumerate((slice(0, 32), slice(32, 64))):
+            m.d.sync += [
+                earlier[half].eq(header.change_id[bits] < last_id[bits]),
+                repeated[half].eq(header.change_id[bits] == last_id[bits]),
+                follows[half].eq(header.previous_change_id[bits] == last_id[bits]),
+            ]
         contained, chains = Signal(), Signal()
-        last_id = Mux(loads, state.change_id, change_id)
-        is_open = Mux(loads, state.open, open_update)
-        repeats = header.change_id == last_id
-        m.d.sync += [
-            contained.eq((header.change_id < last_id) | repeats & ~is_open),
-            chains.eq((header.previous_change_id == last_id) | repeats & is_open),
+        m.d.comb += [
+            contained.eq(earlier[1] | repeated[1] & (earlier[0] | repeated[0] & ~was_open)),
+            chains.eq(follows.all() | repeated.all() & was_open),
         ]
 
-        # LEVEL: one move network for both sides.
-        side, change = event.side.as_value(), event.change
-        here, before, found_at = Signal(size), Signal(size), Signal(size)
-        is_deeper = Signal()
-        row, moved = (Signal(data.ArrayLayout(Entry, size), name=name)
-                      for name in ("row", "moved"))
-        new = Signal(Entry)
-        m.d.comb += [
-            here.eq(known[side]),
-            before.eq(here & smaller[side]),
-            found_at.eq(here & equal[side]),
-            is_deeper.eq(deeper.bit_select(side, 1)),
-            row.eq(rows[side]),
-            new.key.eq(side_key(event.side, event.price)),
-            new.amount.eq(event.amount),
-        ]
-        creates, deletes = change == Change.CREATED, change == Change.DELETED
-        found, behind_all = found_at.any(), here == before
+        # LEVEL: which way each entry moves is the same for both sides.
+        before, behind, found_at = Signal(size), Signal(size), Signal(size)
+        for n in range(size):
+            less = less_high[n] | matches[n][2:].all() & less_low[n]
+            m.d.comb += [
+                before[n].eq(here[n] & less),
+                behind[n].eq(here[n] & ~less),
+                found_at[n].eq(here[n] & matches[n].all()),
+            ]
+        found, behind_all = found_at.any(), ~behind.any()
         inserts, removes, wrong, empties = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             inserts.eq(creates & (~behind_all | ~here.all() & ~is_deeper)),
@@ -222,31 +240,35 @@ class TouchPreview(wiring.Component):
                      | ~deletes & ~event.amount[:63].any()),
             empties.eq(removes & is_deeper & ~here[1]),
         ]
-        changes = Signal(size)
-        from_found = Cat(found_at[:n + 1].any() for n in range(size))
-        m.d.comb += changes.eq(Mux(creates, Mux(inserts, ~before, 0),
-                                   Mux(deletes, from_found, found_at)))
-        for n in range(size):
-            takes_new = ~creates | before[n - 1] if n else 1
-            m.d.comb += moved[n].eq(Mux(deletes, row[min(n + 1, size - 1)], Mux(
-                takes_new, new, row[max(n - 1, 0)])))
-
         applies, says = Signal(), Signal()
         m.d.comb += [
-            applies.eq(comes(FeedEventKind.LEVEL) & mine & ~ended & usable & ~contained),
-            says.eq(applies & chains & ~wrong & ~empties & event.last & header.final),
+            applies.eq(comes(FeedEventKind.LEVEL) & mine & ~contained),
+            says.eq(applies & usable & chains & ~wrong & ~empties & event.last & header.final),
         ]
+        # Entries that are not `known` may hold anything, and so may all if they are not `right`.
+        for n in range(size):
+            changes = Mux(creates, ~before[n], Mux(deletes, found_at[:n + 1].any(), found_at[n]))
+            takes_new = Mux(creates, before[n - 1] if n else 1, ~deletes)
+            for one, key in enumerate((~event.price, event.price)):
+                better, worse = rows[one][max(n - 1, 0)], rows[one][min(n + 1, size - 1)]
+                with m.If(loads | applies & (of_ask == one) & changes):
+                    m.d.sync += rows[one][n].eq(Mux(
+                        loads | takes_new,
+                        Mux(loads, self.i_rows[one][n].as_value(), Cat(key, event.amount)),
+                        Mux(deletes, worse.as_value(), better.as_value())))
         for one in range(2):
-            with m.If(applies & (side == one)):
-                for n in range(size):
-                    with m.If(changes[n]):
-                        m.d.sync += rows[one][n].eq(moved[n])
+            with m.If(loads):
+                m.d.sync += [known[one].eq(stored_known[one]),
+                             deeper[one].eq(stored_deeper[one])]
+            with m.Elif(applies & (of_ask == one)):
                 m.d.sync += [
                     known[one].eq(Mux(inserts, Cat(1, here)[:size],
                                       Mux(removes, here >> 1, here))),
                     deeper[one].eq(is_deeper | creates & here.all()),
                 ]
-        with m.If(applies & event.last):
+        with m.If(loads):
+            m.d.sync += [change_id.eq(state.change_id), open_update.eq(state.open)]
+        with m.Elif(applies & event.last):
             m.d.sync += [change_id.eq(header.change_id), open_update.eq(~header.final)]
 
         # What makes the registers wrong: the authority may see the book otherwise from here on.
@@ -262,17 +284,21 @@ class TouchPreview(wiring.Component):
             m.d.sync += right.eq(0)
         with m.If(comes(FeedEventKind.INSTRUMENT)):
             m.d.sync += [mine.eq(0), ended.eq(0)]
-        with m.Elif(comes(FeedEventKind.END) | comes(FeedEventKind.LEVEL) & event.last):
+        with m.Elif(comes(FeedEventKind.END) | comes(FeedEventKind.LEVEL) & event.last
+                    | self.i_verdict.valid):
             m.d.sync += ended.eq(1)
 
         touch = touch_of(rows[0][0], rows[1][0], known[0][0], known[1][0])
-        m.d.sync += [self.o.valid.eq(says), self.o.payload.stamp.eq(event.stamp)]
+        m.d.sync += [
+            self.o.valid.eq(says),
+            self.o.payload.stamp.eq(event.stamp),
+            self.o_signature.eq(signature(touch)),
+        ]
         m.d.comb += [
             self.o.payload.instrument.eq(held),
             self.o.payload.touch.eq(touch),
             self.o.payload.tradable.eq(1),
             self.o.payload.timestamp.eq(header.timestamp),
             self.o.payload.change_id.eq(header.change_id),
-            self.o_signature.eq(signature(touch)),
         ]
         return m

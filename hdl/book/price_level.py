@@ -1,6 +1,6 @@
 """The price-level book of all instruments: a preview that is fast, an authority that knows."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from tickwire.hdl.book.authority import BookAuthority
@@ -11,7 +11,7 @@ from tickwire.hdl.book.loss import LossRecorder
 from tickwire.hdl.book.memory import BookMemory
 from tickwire.hdl.book.preview import TouchPreview
 from tickwire.hdl.book.queue import RecordQueue
-from tickwire.hdl.book.record import HostLevel, HostRequest, InstrumentLookup
+from tickwire.hdl.book.record import EarlyLookup, HostLevel, HostRequest, InstrumentLookup
 from tickwire.hdl.book.writer import RecordWriter
 from tickwire.hdl.feed.event import FeedEvent, FrameVerdict
 from tickwire.hdl.stream.packet import strobe
@@ -23,10 +23,9 @@ class PriceLevelBook(wiring.Component):
     """Books of price levels, both sides, all instruments (docs/adr/0002).
 
     Level changes wait in a queue until their frame's verdict, then the authority applies them to
-    the books in block memory. The preview says the touch before that, in the cycle after the last
-    LEVEL event of an update; what it cannot know follows on the same port when the authority has
-    it. For one update there is at most one ``tradable`` event on ``o``. An event that is not
-    ``tradable`` withdraws the book.
+    the books in block memory. The preview says the touch before that on ``o``, in the cycle after
+    the last LEVEL event of an update. What it cannot know is late: the authority has it on
+    ``o_book``, and says so. An event that is not ``tradable`` withdraws the book.
 
     Latency: last LEVEL of an increment with ``final`` → ``o`` 1 cycle, or late (counted).
     Without a backlog, verdict → ``o_book`` 18 cycles and n + 6 for each level change, n being
@@ -54,20 +53,25 @@ class PriceLevelBook(wiring.Component):
     Members
     -------
     i : In, strobe(FeedEvent)
+    i_early : In, strobe(EarlyLookup)
+        Exactly 2 cycles after each INSTRUMENT event, index and channel if it is known.
     i_instrument : In, strobe(InstrumentLookup)
-        The instrument table's answer, exactly 2 cycles after each INSTRUMENT event.
+        The instrument table's answer, exactly 3 cycles after each INSTRUMENT event.
     i_verdict : In, strobe(FrameVerdict)
     cut_through : In, 1 bit
         Orders may leave before the verdict: a frame that proves bad makes all instruments that it
         named stale, and they are announced on ``o_disarm``.
     o : Out, strobe(BookEvent)
-        For the strategy. Before the frame's verdict it is hearsay.
+        For the strategy, always ``tradable``. Before the frame's verdict it is hearsay.
     o_tradable : Out, 1 bit
         For what trades on a message itself: the book of the arriving message's instrument is whole
         and the frame has no gap before it. From 6 cycles after INSTRUMENT until the next one.
     o_book : Out, strobe(BookEvent)
         For the host: every event of the authority, in order. An event that is not ``tradable``
         shows no touch.
+    o_book_late : Out, 1 bit
+        With ``o_book``: it is for the strategy, too, for ``o`` had no event for this update, or
+        the book is withdrawn.
     o_book_previewed, o_book_snapshot : Out, 1 bit
         With ``o_book``: ``o`` had an event for this update before; it comes of a snapshot.
     i_host : In, strobe(HostRequest)
@@ -103,12 +107,14 @@ class PriceLevelBook(wiring.Component):
         self._queue = queue
         super().__init__({
             "i": In(strobe(FeedEvent)),
+            "i_early": In(strobe(EarlyLookup)),
             "i_instrument": In(strobe(InstrumentLookup)),
             "i_verdict": In(strobe(FrameVerdict)),
             "cut_through": In(1),
             "o": Out(strobe(BookEvent)),
             "o_tradable": Out(1),
             "o_book": Out(strobe(BookEvent)),
+            "o_book_late": Out(1),
             "o_book_previewed": Out(1),
             "o_book_snapshot": Out(1),
             "i_host": In(strobe(HostRequest)),
@@ -173,7 +179,7 @@ class PriceLevelBook(wiring.Component):
         ]
 
         # The memory's one read port: first the preview, then the authority or the host.
-        feed(preview.o_read, memory.i_preview)
+        feed(self.i_early, memory.i_preview)
         feed(authority.o_rows, memory.i_rows)
         feed(authority.o_state, memory.i_state)
         feed(self.i_host, reader.i)
@@ -186,7 +192,6 @@ class PriceLevelBook(wiring.Component):
             reader.i_turn.eq(host),
             authority.i_host_waits.eq(reader.o_waits),
             authority.i_host_done.eq(reader.o_done),
-            authority.i_in_flight.eq(memory.o_in_flight),
         ]
         for room in (authority, reader):
             m.d.comb += [room.i_granted.eq(memory.o_granted),
@@ -198,9 +203,13 @@ class PriceLevelBook(wiring.Component):
                 room.i_newer.eq(memory.o_newer),
             ]
 
-        # A read two cycles ago is behind whatever was done since.
-        idle = Signal()
-        m.d.sync += idle.eq(authority.o_finished == writer.o_number)
+        # Two cycles old: before a message's rows are read, the one before has long been counted.
+        differs, idle = Signal(6), Signal()
+        unlike = authority.o_finished ^ writer.o_number
+        m.d.sync += [
+            differs.eq(Cat(unlike[n:n + 8].any() for n in range(0, len(unlike), 8))),
+            idle.eq(~differs.any()),
+        ]
         m.d.comb += [
             preview.i_header.eq(writer.o_header),
             preview.i_loaded.eq(memory.o_for_preview),
@@ -213,13 +222,11 @@ class PriceLevelBook(wiring.Component):
             self.o_tradable.eq(preview.o_tradable),
         ]
 
-        # Events. What the authority adds for the strategy waits for the preview.
+        # Events.
+        feed(preview.o, self.o)
         feed(authority.o_book, self.o_book)
-        late = authority.o_book.valid & authority.o_late
         m.d.comb += [
-            authority.i_hold.eq(preview.o.valid),
-            self.o.valid.eq(preview.o.valid | late),
-            self.o.payload.eq(Mux(preview.o.valid, preview.o.payload, authority.o_book.payload)),
+            self.o_book_late.eq(authority.o_late),
             self.o_book_previewed.eq(authority.o_book_previewed),
             self.o_book_snapshot.eq(authority.o_book_snapshot),
             self.o_max_depth.eq(authority.o_max_depth),

@@ -5,9 +5,9 @@ from amaranth.lib import data
 from tickwire.hdl.book.event import TopOfBook
 from tickwire.hdl.feed.event import Change, MessageKind, Side
 
-__all__ = ["NUMBER", "InstrumentLookup", "Entry", "MessageHeader", "HeaderRecord", "LevelRecord",
-           "EndRecord", "Record", "book_side", "book_state", "HostRequest", "HostLevel",
-           "side_key", "touch_of", "signature"]
+__all__ = ["NUMBER", "InstrumentLookup", "EarlyLookup", "Entry", "MessageHeader", "HeaderRecord",
+           "LevelRecord", "EndRecord", "Record", "book_side", "book_state", "HostRequest",
+           "HostLevel", "side_key", "touch_of", "signature"]
 
 NUMBER = unsigned(48)
 """Number of a message for the book since reset, from 1. It does not wrap in practice: 2^48
@@ -20,6 +20,13 @@ class InstrumentLookup(data.Struct):
     known: 1
     index: 7                # dense index
     channel: 6              # dense index of the channel with the instrument's increments
+
+
+class EarlyLookup(data.Struct):
+    """The same a cycle earlier, if the instrument is known."""
+
+    index: 7
+    channel: 6
 
 
 class Entry(data.Struct):

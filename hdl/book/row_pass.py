@@ -28,7 +28,7 @@ class RowPass(wiring.Component):
 
     Latency: ``i`` → ``o_done`` rows + 4 cycles if the memory grants every read; the pass ends
     early where a level has been replaced, or turned out not to fit. An append is
-    written at once, without ``o_done``.
+    written in the next cycle, without ``o_done``.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class RowPass(wiring.Component):
     o_read : Out, 1 bit
         Row ``o_row``, please.
     o_row : Out, 8 bits
-    i_granted, i_arrives, i_in_flight : In, 1 bit
+    i_granted, i_arrives : In, 1 bit
         Of the memory.
     i_rows : In, 2 × row_levels × Entry
     o_write : Out, strobe(row_write)
@@ -62,7 +62,6 @@ class RowPass(wiring.Component):
             "o_row": Out(8),
             "i_granted": In(1),
             "i_arrives": In(1),
-            "i_in_flight": In(1),
             "i_rows": In(data.ArrayLayout(data.ArrayLayout(Entry, row_levels), 2)),
             "o_write": Out(strobe(row_write(row_levels))),
             "o_done": Out(1),
@@ -84,41 +83,49 @@ class RowPass(wiring.Component):
         new = self.i.payload
         creates = change.change == Change.CREATED
         deletes = change.change == Change.DELETED
-        with m.If(self.i.valid & ~new.appends):
+        appending = Signal()
+        m.d.sync += appending.eq(self.i.valid & new.appends)
+        with m.If(~running):
+            m.d.sync += change.eq(new)
+        # A created level may need a row that is not in use yet.
+        last_used = Signal.like(last)
+        with m.If(new.count == self._levels):
+            m.d.comb += last_used.eq(last_of_all)
+        with m.Elif((new.change == Change.CREATED) | (new.count == 0)):
+            m.d.comb += last_used.eq(new.count >> lane_bits)
+        with m.Else():
+            m.d.comb += last_used.eq((new.count - 1)[:len(new.count)] >> lane_bits)
+
+        # Row 0 is asked for at once: `row` is 0 while nothing goes on.
+        starts_pass = self.i.valid & ~new.appends
+        m.d.comb += [
+            self.o_read.eq(issuing | starts_pass),
+            self.o_row.eq(row),
+        ]
+        with m.If(starts_pass):
             m.d.sync += [
-                change.eq(new),
                 running.eq(1),
-                issuing.eq(1),
-                row.eq(0),
+                issuing.eq(~self.i_granted | (last_used != 0)),
+                row.eq(self.i_granted),
+                last.eq(last_used),
                 arrival.eq(0),
                 moving.eq(0),
                 consistent.eq(1),
             ]
-            # A created level may need a row that is not in use yet.
-            with m.If(new.count == self._levels):
-                m.d.sync += last.eq(last_of_all)
-            with m.Elif((new.change == Change.CREATED) | (new.count == 0)):
-                m.d.sync += last.eq(new.count >> lane_bits)
-            with m.Else():
-                m.d.sync += last.eq((new.count - 1)[:len(new.count)] >> lane_bits)
-
-        m.d.comb += [
-            self.o_read.eq(issuing),
-            self.o_row.eq(row),
-        ]
-        with m.If(issuing & self.i_granted):
+        with m.Elif(issuing & self.i_granted):
             m.d.sync += [row.eq(row + 1), issuing.eq(row != last)]
 
-        # A row has come: compare it. It waits for the next one, if there is one.
-        side = change.side.as_value()
-        came = Signal(data.ArrayLayout(Entry, size))
+        # A row has come, of both sides. Then it is compared, and waits for the next one, if there
+        # is one.
+        arrived = Signal()
+        came = Signal(data.ArrayLayout(Entry, size), reset_less=True)
+        m.d.sync += [arrived.eq(self.i_arrives), came.eq(self.i_rows[change.side.as_value()])]
         entries = Signal.like(came, reset_less=True)
         used, smaller, equal = (Signal(size, name=name) for name in ("used", "smaller", "equal"))
         at, is_last, fires = Signal(8), Signal(), Signal()
         full_rows, rest = change.count >> lane_bits, change.count[:lane_bits]
-        arrives = self.i_arrives & running
+        arrives = arrived & running
         m.d.comb += [
-            came.eq(self.i_rows[side]),
             is_last.eq(at == last),
             fires.eq(held & (arrives | is_last)),
         ]
@@ -156,7 +163,7 @@ class RowPass(wiring.Component):
         for n in range(size):
             follower = entries[n + 1] if n + 1 < size else came[0]
             leader = entries[n - 1] if n else carry
-            takes_new = ~moving & (before[n - 1] if n else 1)
+            takes_new = appending | ~moving & (before[n - 1] if n else 1)
             m.d.comb += moved[n].eq(Mux(deletes, follower, Mux(
                 ~creates | takes_new, change.entry, leader)))
         with m.If(fires):
@@ -172,24 +179,20 @@ class RowPass(wiring.Component):
             write.row.eq(at),
             write.lanes.eq(lanes),
         ]
-        with m.If(self.i.valid & new.appends):
+        with m.If(appending):
             m.d.comb += [
                 self.o_write.valid.eq(1),
-                write.side.eq(new.side),
-                write.index.eq(new.index),
-                write.row.eq(new.count >> lane_bits),
-                write.lanes.eq(1 << new.count[:lane_bits]),
+                write.row.eq(full_rows),
+                write.lanes.eq(1 << rest),
             ]
-            for n in range(size):
-                m.d.comb += moved[n].eq(new.entry)
 
-        # After an early stop the reads on their way are let go by.
-        draining = Signal()
+        # Reads that are still on their way come before the next pass can run: they are let go by.
+        done = Signal()
+        m.d.sync += done.eq(fires & (is_last | stops))
         with m.If(fires & (is_last | stops)):
-            m.d.sync += [issuing.eq(0), held.eq(0), running.eq(0), draining.eq(1),
-                         consistent.eq(~wrong)]
-        with m.If(draining & ~self.i_in_flight & ~self.i_arrives):
-            m.d.comb += self.o_done.eq(1)
-            m.d.sync += draining.eq(0)
-        m.d.comb += self.o_consistent.eq(consistent)
+            m.d.sync += [issuing.eq(0), held.eq(0), running.eq(0), row.eq(0), consistent.eq(~wrong)]
+        m.d.comb += [
+            self.o_done.eq(done),
+            self.o_consistent.eq(consistent),
+        ]
         return m

@@ -40,7 +40,7 @@ class SideLevels(wiring.Component):
         Begin with these; only while nothing is under way.
     o_sides : Out, 2 × book_side
     o_read : Out, strobe(RowAddress)
-    i_granted, i_arrives, i_in_flight, i_rows : In
+    i_granted, i_arrives, i_rows : In
         Of the memory.
     o_rows : Out, strobe(row_write)
     o_applied, o_beyond, o_wrong : Out, 1 bit
@@ -60,7 +60,6 @@ class SideLevels(wiring.Component):
             "o_read": Out(strobe(RowAddress)),
             "i_granted": In(1),
             "i_arrives": In(1),
-            "i_in_flight": In(1),
             "i_rows": In(data.ArrayLayout(data.ArrayLayout(Entry, row_levels), 2)),
             "o_rows": Out(strobe(row_write(row_levels))),
             "o_applied": Out(1),
@@ -75,7 +74,6 @@ class SideLevels(wiring.Component):
         m.d.comb += [
             row_pass.i_granted.eq(self.i_granted),
             row_pass.i_arrives.eq(self.i_arrives),
-            row_pass.i_in_flight.eq(self.i_in_flight),
             row_pass.i_rows.eq(self.i_rows),
             self.o_rows.valid.eq(row_pass.o_write.valid),
             self.o_rows.payload.eq(row_pass.o_write.payload),

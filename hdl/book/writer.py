@@ -1,6 +1,6 @@
 """Feed events become records in the queue, in messages that are numbered."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from tickwire.hdl.book.memory import NumberWrite
@@ -33,20 +33,21 @@ class RecordWriter(wiring.Component):
     Relies on 3 cycles between the last event of a message and the next message's INSTRUMENT: the
     24 bytes between them take that long.
 
-    Latency: event → its record 1 cycle (LEVEL), 2 cycles (end), 3 cycles after INSTRUMENT or 1
-    after HEADER, whichever is later (header); verdict → commit or rewind 3 cycles.
+    Latency: event → its record 2 cycles (LEVEL), 3 cycles (end), 4 cycles after INSTRUMENT or 2
+    after HEADER, whichever is later (header); verdict → commit or rewind 4 cycles.
 
     Members
     -------
     i : In, strobe(FeedEvent)
     i_instrument : In, strobe(InstrumentLookup)
+        3 cycles after INSTRUMENT.
     i_verdict : In, strobe(FrameVerdict)
     enable : In, 1 bit
         Frames that begin while it is low are refused.
     i_previewed : In, 1 bit
         One cycle after a message's last LEVEL: the preview gave an event.
     i_signature : In, 32 bits
-        Two cycles after it: signature of that event's touch.
+        Three cycles after it: signature of that event's touch.
     o_header : Out, MessageHeader
         Fields of the message that is arriving, from one cycle after their event.
     o : Out, strobe(Record)
@@ -87,25 +88,47 @@ class RecordWriter(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        event, kind, header = self.i.payload, self.i.payload.kind, self.o_header
+        event, header = self.i.payload, self.o_header
 
-        def comes(*kinds):
-            return self.i.valid & sum(kind == one for one in kinds).any()
-
-        begins = Signal()
-        m.d.comb += begins.eq(comes(FeedEventKind.INSTRUMENT))
-        with m.If(begins):
+        # Fields are kept at once; what is done with them is decided a cycle later, by `kind`.
+        valid, kind, last = Signal(), Signal(FeedEventKind), Signal()
+        arriving, level = (Signal(LevelRecord, reset_less=True, name=name)
+                           for name in ("arriving", "level"))
+        m.d.sync += [valid.eq(self.i.valid), kind.eq(event.kind), last.eq(event.last)]
+        with m.If(self.i.valid & (event.kind == FeedEventKind.INSTRUMENT)):
             m.d.sync += [
                 getattr(header, name).eq(getattr(event, name))
                 for name in ("message", "channel", "suspect", "timestamp")]
-        with m.If(comes(FeedEventKind.HEADER)):
+        with m.If(self.i.valid & (event.kind == FeedEventKind.HEADER)):
             m.d.sync += [
                 getattr(header, name).eq(getattr(event, name))
                 for name in ("previous_change_id", "change_id", "final", "complete")]
+        m.d.sync += [
+            arriving.side.eq(event.side),
+            arriving.change.eq(event.change),
+            arriving.entry.key.eq(side_key(event.side, event.price)),
+            arriving.entry.amount.eq(event.amount),
+            level.eq(arriving),
+        ]
+
+        def comes(*kinds):
+            return valid & Cat(kind == one for one in kinds).any()
+
+        begins = Signal()
+        m.d.comb += begins.eq(comes(FeedEventKind.INSTRUMENT))
+
+        # The verdict follows the records of its frame.
+        verdicts = [Signal(FrameVerdict, reset_less=True, name=f"verdict_{n}") for n in range(4)]
+        valids = [Signal(name=f"verdict_valid_{n}") for n in range(4)]
+        m.d.sync += [
+            here.eq(before) for here, before in zip(
+                verdicts + valids, [self.i_verdict.payload, *verdicts[:-1],
+                                    self.i_verdict.valid, *valids[:-1]], strict=True)]
+        frame_ends, verdict, decided = valids[0], verdicts[-1], valids[-1]
 
         # A frame that began too early is refused to its end.
         refused = Signal()
-        with m.If(self.i.valid & ~self.enable):
+        with m.If(valid & ~self.enable):
             m.d.sync += refused.eq(1)
 
         # Header record: as soon as both the fields and the index are known.
@@ -130,53 +153,51 @@ class RecordWriter(wiring.Component):
             m.d.sync += has_header.eq(1)
 
         # Level record and end record.
-        level, write_level = Signal(LevelRecord, reset_less=True), Signal()
-        m.d.sync += [
-            write_level.eq(comes(FeedEventKind.LEVEL) & wanted),
-            level.side.eq(event.side),
-            level.change.eq(event.change),
-            level.entry.key.eq(side_key(event.side, event.price)),
-            level.entry.amount.eq(event.amount),
-        ]
+        write_level = Signal()
+        m.d.sync += write_level.eq(comes(FeedEventKind.LEVEL) & wanted)
         ends, cut = Signal(), Signal()
-        ending, cutting, write_end = Signal(), Signal(), Signal()
-        end, stamp = Signal(EndRecord, reset_less=True), Signal(16, reset_less=True)
+        ending, cutting, write_end, previewed = Signal(), Signal(), Signal(), Signal()
+        end = Signal(EndRecord, reset_less=True)
+        stamps = [Signal(16, reset_less=True, name=f"stamp_{age}") for age in (1, 2)]
         m.d.comb += [
-            ends.eq(comes(FeedEventKind.END) | comes(FeedEventKind.LEVEL) & event.last),
-            cut.eq((begins | self.i_verdict.valid) & (has_header | write_header)
+            ends.eq(comes(FeedEventKind.END) | comes(FeedEventKind.LEVEL) & last),
+            cut.eq((begins | frame_ends) & (has_header | write_header)
                    & ~ended & ~ends),
         ]
         m.d.sync += [
             ending.eq(ends),
             cutting.eq(cut),
-            stamp.eq(event.stamp),
+            previewed.eq(self.i_previewed),
+            stamps[0].eq(event.stamp),
+            stamps[1].eq(stamps[0]),
             # has_header: an empty message may end before its index is known.
             write_end.eq(cutting | ending & (has_header | write_header)),
             end.broken.eq(cutting),
-            end.previewed.eq(self.i_previewed & ending),
-            end.stamp.eq(stamp),
+            end.previewed.eq(previewed & ending),
+            end.stamp.eq(stamps[1]),
         ]
         with m.If(ends | cut):
             m.d.sync += ended.eq(1)
         with m.If(begins):
             m.d.sync += [wanted.eq(0), has_fields.eq(0), has_header.eq(0), ended.eq(0)]
 
-        with m.If(self.i_verdict.valid):
+        with m.If(frame_ends):
             m.d.sync += refused.eq(0)
 
         # Snapshots whose beginning may be missing.
         adrift = Signal(64)
         is_adrift, snapshot_seen, starts_adrift = Signal(), Signal(), Signal()
-        m.d.comb += starts_adrift.eq(header.suspect & ~snapshot_seen
-                                     | adrift.bit_select(header.channel, 1))
+        was_adrift = Signal()       # the channel is known a cycle before this is used
+        m.d.sync += was_adrift.eq(adrift.bit_select(header.channel, 1))
+        m.d.comb += starts_adrift.eq(header.suspect & ~snapshot_seen | was_adrift)
         with m.If(comes(FeedEventKind.HEADER) & (header.message == MessageKind.SNAPSHOT)):
             m.d.sync += [
                 is_adrift.eq(starts_adrift),
                 snapshot_seen.eq(1),
-                adrift.bit_select(header.channel, 1).eq(starts_adrift & ~event.final),
+                adrift.bit_select(header.channel, 1).eq(starts_adrift & ~header.final),
             ]
 
-        with m.If(self.i_verdict.valid):
+        with m.If(frame_ends):
             m.d.sync += snapshot_seen.eq(0)
 
         # At most one of the three is written in a cycle.
@@ -212,30 +233,23 @@ class RecordWriter(wiring.Component):
                 record.end.timestamp.eq(header.timestamp),
             ]
 
-        # The verdict follows the records of its frame.
-        verdicts = [Signal(FrameVerdict, reset_less=True, name=f"verdict_{n}") for n in range(3)]
-        valids = [Signal(name=f"verdict_valid_{n}") for n in range(3)]
-        m.d.sync += [
-            here.eq(before) for here, before in zip(
-                verdicts + valids, [self.i_verdict.payload, *verdicts[:-1],
-                                    self.i_verdict.valid, *valids[:-1]], strict=True)]
-        verdict, decided = verdicts[-1], valids[-1]
+        # Numbers, and what the verdict makes of them.
         number, committed = Signal(NUMBER), Signal(NUMBER)
         m.d.comb += [
             self.o_commit.eq(decided & verdict.good & ~lost),
             self.o_rewind.eq(decided & ~self.o_commit),
             self.o_verdict.valid.eq(decided),
             self.o_verdict.payload.eq(verdict),
+            self.o_verdict.payload.gap.eq(verdict.gap | lost),
             self.o_number.eq(Mux(self.o_rewind, committed, number)),
-            self.o_pending_verdict.eq(
-                sum(valid & (~one.good | one.gap | lost)
-                    for valid, one in zip(valids, verdicts, strict=True)).any()),
+            self.o_pending_verdict.eq(Cat(
+                there & (~one.good | one.gap | lost)
+                for there, one in zip(valids, verdicts, strict=True)).any()),
             self.o_count_queue_overflow.eq(decided & verdict.good & lost),
             self.o_last.valid.eq(write_header & self.o.valid),
             self.o_last.payload.index.eq(index),
             self.o_last.payload.number.eq(number + 1),
         ]
-        m.d.comb += self.o_verdict.payload.gap.eq(verdict.gap | lost)
         with m.If(self.o_last.valid):
             m.d.sync += number.eq(number + 1)
         with m.If(self.o_commit):

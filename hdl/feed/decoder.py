@@ -48,7 +48,8 @@ class FeedDecoder(wiring.Component):
     with a good verdict only.
 
     Latency: beat with an event's last byte → ``o`` 1 cycle, for every alignment. ``i_end`` →
-    ``o_verdict`` and counts 0 cycles; counts of messages follow, one a cycle, from 2 cycles on.
+    ``o_verdict`` 0 cycles, counts 1 cycle; counts of messages follow, one a cycle, from 3 cycles
+    on.
 
     Parameters
     ----------
@@ -226,7 +227,8 @@ class FeedDecoder(wiring.Component):
         # The verdict.
         end, verdict = self.i_end.payload, self.o_verdict.payload
         ends = self.i_end.valid & end.match
-        good = Signal()
+        good, accepts = Signal(), Signal()
+        m.submodules.tally = tally = MessageTally(len(self.o_count_message))
         m.d.comb += [
             good.eq(end.good & ~walk.o_malformed),
             self.o_verdict.valid.eq(ends & ~repeated),
@@ -234,19 +236,21 @@ class FeedDecoder(wiring.Component):
             verdict.gap.eq(good & sequence.o_gap),
             verdict.channel.eq(end.channel),
             verdict.stamp.eq(end.stamp),
-            self.o_count_good.eq(ends & ~repeated & good),
-            self.o_count_gap.eq(self.o_count_good & sequence.o_gap),
+            accepts.eq(ends & ~repeated & good),
+            sequence.accept.eq(accepts),
+        ]
+        m.d.sync += [
+            self.o_count_good.eq(accepts),
+            self.o_count_gap.eq(accepts & sequence.o_gap),
             self.o_count_malformed.eq(ends & ~repeated & end.good & walk.o_malformed),
             self.o_count_duplicate.eq(ends & repeated & end.good),
-            sequence.accept.eq(self.o_count_good),
-        ]
-
-        m.submodules.tally = tally = MessageTally(len(self.o_count_message))
-        m.d.comb += [
             tally.i_valid.eq(hit & at[MESSAGE]),
             tally.i_kind.eq(walk.o_message),
+            tally.drop.eq(self.i_end.valid & ~accepts),
+        ]
+
+        m.d.comb += [
             tally.keep.eq(self.o_count_good),
-            tally.drop.eq(self.i_end.valid & ~self.o_count_good),
             self.o_count_message.eq(tally.o),
         ]
         return m

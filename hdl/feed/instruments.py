@@ -19,7 +19,7 @@ _VALUE = {"index": 7, "channel": 6}
 class InstrumentTable(wiring.Component):
     """Looks up the instrument of each message.
 
-    Latency: INSTRUMENT on ``i`` → ``o`` 2 cycles, exactly; ``o`` is combinational behind registers.
+    Latency: INSTRUMENT on ``i`` → ``o`` 3 cycles, exactly, from registers; → ``o_early`` 2 cycles.
 
     Parameters
     ----------
@@ -39,6 +39,9 @@ class InstrumentTable(wiring.Component):
     o : Out, strobe({known 1, index 7, channel 6})
         The answer, once for every INSTRUMENT event. Index and channel (on which the instrument's
         books come) are undefined unless ``known``.
+    o_early : Out, strobe({index 7, channel 6})
+        One cycle before ``o``, its index and channel, for those who fetch something at once.
+        Combinational.
 
     Raises
     ------
@@ -54,6 +57,7 @@ class InstrumentTable(wiring.Component):
             "i": In(strobe(FeedEvent)),
             "write": In(table_write(table_row(_KEY, _VALUE), self.depth)),
             "o": Out(strobe(StructLayout({"known": 1, **_VALUE}))),
+            "o_early": Out(strobe(StructLayout(_VALUE))),
         })
 
     def elaborate(self, platform):
@@ -67,6 +71,10 @@ class InstrumentTable(wiring.Component):
         m.d.sync += asked.eq(Cat(
             self.i.valid & (self.i.payload.kind == FeedEventKind.INSTRUMENT), asked[0]))
         m.d.comb += [
+            self.o_early.valid.eq(asked[1]),
+            self.o_early.payload.eq(table.o_value),
+        ]
+        m.d.sync += [
             self.o.valid.eq(asked[1]),
             self.o.payload.known.eq(table.o_found),
             self.o.payload.index.eq(table.o_value.index),

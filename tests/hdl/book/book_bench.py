@@ -103,7 +103,7 @@ class Script:
         self.starts.append(self.cycle)
         start = self.cycle
         known = message.instrument >= 0
-        self.lookups[start + 2] = (
+        self.lookups[start + 3] = (
             int(known) | message.instrument << 1 | self.channels[message.instrument] << 8
             if known else self.rng.getrandbits(13) << 1)
         if message.kind == TICKER:
@@ -119,7 +119,7 @@ class Script:
             message.stamp = self._event(1, kind=END, **shared)
         for number, (side, change, price, amount) in enumerate(message.levels):
             level = {"side": side, "change": change, "price": price}
-            least = 2 if not number or message.kind == BOOK else 1
+            least = 1 if number else 2
             least = max(least, start + (4 if message.kind == BOOK else 3) - self.cycle)
             self._event(least, kind=PRICE, **shared, **level)
             message.stamp = self._event(
@@ -162,8 +162,8 @@ def play(script, *, cut_through=False, tail=100, until=None, **sizes):
         book.o.valid, book.o_book.valid, book.o_disarm.valid, book.o_host.valid,
     ]
     strobes = len(outputs)
-    outputs += [book.o_book_previewed, book.o_book_snapshot, book.o_disarm.payload,
-                book.o.payload, book.o_book.payload, book.o_host.payload]
+    outputs += [book.o_book_previewed, book.o_book_late, book.o_book_snapshot,
+                book.o_disarm.payload, book.o.payload, book.o_book.payload, book.o_host.payload]
     widths = [Value.cast(output).shape().width for output in outputs]
     probe = Signal(sum(widths))
     m.d.comb += probe.eq(Cat(outputs))
@@ -179,17 +179,20 @@ def play(script, *, cut_through=False, tail=100, until=None, **sizes):
             value >>= width
         heard.counts.update({name: 1 for name, part in zip(COUNTS, parts, strict=False) if part})
         said, told, disarms, answers = parts[len(COUNTS):strobes]
-        previewed, snapshot, disarmed, event, book_event, answer = parts[strobes:]
+        previewed, late, snapshot, disarmed, event, book_event, answer = parts[strobes:]
         if said:
             heard.o.append((cycle, as_event(event)))
         if told:
             heard.book.append((cycle, as_event(book_event), bool(previewed), bool(snapshot)))
+        if told and late:
+            heard.o.append((cycle, as_event(book_event)))
         if disarms:
             heard.disarmed.append(disarmed)
         if answers:
             heard.host.append((cycle, _fields(_ANSWER, answer)))
 
     inputs = [(book.i, script.events), (book.i_instrument, script.lookups),
+              (book.i_early, {cycle - 1: value >> 1 for cycle, value in script.lookups.items()}),
               (book.i_verdict, script.verdicts), (book.i_host, script.hosts)]
 
     async def bench(ctx):

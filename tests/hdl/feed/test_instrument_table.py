@@ -1,5 +1,5 @@
 # amaranth: UnusedElaboratable=no
-"""InstrumentTable: what the host placed is found, two cycles after the event, and nothing else."""
+"""InstrumentTable: what the host placed is found, three cycles after the event, nothing else."""
 
 import random
 
@@ -12,7 +12,7 @@ from tickwire.hdl.wire.placement import Placement
 ROWS = 64
 
 
-def test_found_after_two_cycles():
+def test_found_after_three_cycles():
     rng = random.Random(1)
     dut = InstrumentTable(rows=ROWS)
     placement = Placement(ROWS)
@@ -43,8 +43,12 @@ def test_found_after_two_cycles():
             ctx.set(dut.i.valid, valid)
             ctx.set(dut.i.payload, {"kind": kind, "instrument_id": identifier})
             if valid and kind is FeedEventKind.INSTRUMENT:
-                due[cycle + 2] = identifier
+                due[cycle + 3] = identifier
             assert ctx.get(dut.o.valid) == (cycle in due)
+            assert ctx.get(dut.o_early.valid) == (cycle + 1 in due)
+            if due.get(cycle + 1) in table:
+                early = ctx.get(dut.o_early.payload)
+                assert (early.index, early.channel) == table[due[cycle + 1]]
             if cycle in due:
                 answer = ctx.get(dut.o.payload)
                 assert answer.known == (due[cycle] in table)
@@ -52,6 +56,29 @@ def test_found_after_two_cycles():
                     assert (answer.index, answer.channel) == table[due[cycle]]
             await ctx.tick()
         assert len(due) > 100
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+
+
+def test_every_bit_of_the_id_is_compared():
+    """A row in the place of the id that is asked for, with one bit of the id wrong."""
+    dut, identifier = InstrumentTable(rows=ROWS), 0x12345678
+    [(slot, _)] = Placement(ROWS).insert(identifier)
+
+    async def bench(ctx):
+        ctx.set(dut.i.payload, {"kind": FeedEventKind.INSTRUMENT, "instrument_id": identifier})
+        for wrong in (*(1 << bit for bit in range(32)), 0):
+            ctx.set(dut.write.payload, {"index": slot, "row": {
+                "valid": 1, "id": identifier ^ wrong, "index": 5, "channel": 5}})
+            for write, ask in ((1, 0), (0, 1), (0, 0), (0, 0)):
+                ctx.set(dut.write.valid, write)
+                ctx.set(dut.i.valid, ask)
+                await ctx.tick()
+            assert ctx.get(dut.o.valid)
+            assert ctx.get(dut.o.payload.known) == (not wrong)
 
     simulator = Simulator(dut)
     simulator.add_clock(1e-6)
