@@ -1,6 +1,6 @@
 """From the XGMII input to the XGMII output, in the order in which a packet travels."""
 
-from amaranth.hdl import Elaboratable, Module, Mux, Signal
+from amaranth.hdl import Elaboratable, Module, Signal
 from amaranth.lib.wiring import Component, connect
 from tickwire.hdl.book.price_level import PriceLevelBook
 from tickwire.hdl.entry.transmit import OrderTransmit
@@ -119,6 +119,7 @@ class DataPath(Elaboratable):
                              (self.feed.o_verdict, self.strategy.i_verdict),
                              (self.feed.o_verdict, self.launch.i_verdict),
                              (self.feed.o_verdict, self.event_log.i_verdict),
+                             (self.instruments.o_early, self.book.i_early),
                              (self.instruments.o, self.book.i_instrument),
                              (self.instruments.o, self.strategy.i_instrument),
                              (self.instruments.o, self.risk.i_instrument)):
@@ -127,7 +128,7 @@ class DataPath(Elaboratable):
     def connect_decisions(self, m):
         # What the authority adds comes after its frame's verdict. A snapshot only repeats what was:
         # nothing is decided on it.
-        late = self.book.o_book
+        forward(m, self.book.o_book, self.strategy.i_late)
         forward(m, self.book.o, self.strategy.i_book)
         forward(m, self.strategy.o, self.launch.i)
         connect(m, self.launch.o, self.risk.i_strategy)
@@ -137,14 +138,12 @@ class DataPath(Elaboratable):
         forward(m, self.order_transmit.o_inexact, self.risk.i_disarm[1])
         forward(m, self.launch.o_disarm, self.risk.i_disarm[2])
         m.d.comb += [
-            self.strategy.i_book.valid.eq(
-                self.book.o.valid & ~(late.valid & self.book.o_book_snapshot)),
-            self.strategy.i_committed.eq(late.valid),
+            self.strategy.i_late.valid.eq(
+                self.book.o_book.valid & self.book.o_book_late & ~self.book.o_book_snapshot),
             self.strategy.i_tradable.eq(self.book.o_tradable),
             self.strategy.i_room.eq(self.launch.o_room),
             self.launch.i_committed.eq(self.strategy.o_committed),
             self.launch.now.eq(self.counter.o),
-            self.risk.i_coming.eq(self.launch.o_coming),
             self.risk.i_any.eq(self.launch.o_any),
             self.risk.i_decided.eq(self.launch.o_decided),
             self.risk.i_released.eq(self.launch.o_released),
@@ -164,7 +163,7 @@ class DataPath(Elaboratable):
         connect(m, self.host_orders.o, self.risk.i_host)
         m.d.comb += [
             taken.valid.eq((strategy.valid & strategy.ready) | (host.valid & host.ready)),
-            taken.payload.eq(Mux(host.ready, host.payload, strategy.payload)),
+            taken.payload.eq(self.risk.o_asked),
         ]
         forward(m, self.risk.o, self.order_transmit.i)
         connect(m, self.order_transmit.o, self.arbiter.i_order)
@@ -172,6 +171,7 @@ class DataPath(Elaboratable):
         forward(m, self.mac_transmit.o_done, self.order_transmit.i_done)
         forward(m, self.order_transmit.o_commit, self.session.i_commit)
         m.d.comb += [
+            self.arbiter.i_order_goes_on.eq(self.order_transmit.o_goes_on),
             self.arbiter.i_start.eq(self.mac_transmit.o_start),
             self.mac_transmit.i_abort.eq(self.order_transmit.o_abort),
             self.order_transmit.i_started.eq(self.mac_transmit.o_start),
@@ -228,10 +228,11 @@ class DataPath(Elaboratable):
         forward(m, self.book.o_book, self.book_access.i_book)
         forward(m, self.book_access.o, self.book.i_host)
         forward(m, self.book.o_host, self.book_access.i)
+        # The verdict that let the order pass is long there, the next one is not.
+        m.d.sync += self.event_log.i_order.eq(self.risk.o.valid)
         m.d.comb += [
             self.event_log.i_index.valid.eq(notice.valid & notice.payload.known),
             self.event_log.i_index.payload.eq(notice.payload.index),
-            self.event_log.i_order.eq(self.risk.o.valid),
             self.event_log.i_frame_end.eq(frame_end),
             self.event_log.cycle.eq(self.counter.o),
             self.host_orders.now.eq(self.counter.o),

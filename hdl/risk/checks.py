@@ -3,7 +3,7 @@
 from amaranth.lib import data
 from tickwire.hdl.entry.intent import Action, Reason
 
-__all__ = ["RiskLimits", "compared", "failures"]
+__all__ = ["RiskLimits", "comparisons", "failures"]
 
 
 class RiskLimits(data.Struct):
@@ -16,12 +16,12 @@ class RiskLimits(data.Struct):
     highest_price: 64
 
 
-def compared(intent, limits):
-    """Whether quantity is zero, quantity is out of limits, price is out of limits."""
-    return (intent.quantity == 0,
-            (intent.quantity < limits.minimum_quantity)
-            | (intent.quantity > limits.maximum_quantity),
-            (intent.price < limits.lowest_price) | (intent.price > limits.highest_price))
+def comparisons(intent, limits):
+    """What is wrong with an intent's numbers, each comparison by itself, in three groups: quantity
+    is zero; quantity is below or above the limits; price is."""
+    return ((intent.quantity == 0,),
+            (intent.quantity < limits.minimum_quantity, intent.quantity > limits.maximum_quantity),
+            (intent.price < limits.lowest_price, intent.price > limits.highest_price))
 
 
 def failures(intent, sizes, *, armed, killed, host_timeout, log_full, session_ok, restricted,
@@ -35,8 +35,8 @@ def failures(intent, sizes, *, armed, killed, host_timeout, log_full, session_ok
     ----------
     intent : OrderIntent
         The order.
-    sizes : tuple
-        As :func:`compared` gives it.
+    sizes : sequence
+        The three groups of :func:`comparisons`, a bit each.
     armed, killed, …
         The state of things, 1 bit each. ``restricted``: the instrument is not enabled; ``unknown``:
         there is no such instrument; ``rate_ok``: there is a token for this action.

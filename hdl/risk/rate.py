@@ -31,7 +31,7 @@ class TokenBucket(wiring.Component):
     i_limit : In(strobe(RateLimit))
         Sets both numbers at once.
     i_take : In(1)
-        Takes a token. Only while ``o_ok``.
+        Takes a token, if there is one: a limit may have been set since there was.
     o_ok : Out(1)
         There is a token.
     o_more : Out(1)
@@ -70,7 +70,7 @@ class TokenBucket(wiring.Component):
             ]
         with m.Else():
             m.d.sync += [
-                self.o_tokens.eq(self.o_tokens + comes - self.i_take),
+                self.o_tokens.eq(self.o_tokens + comes - (self.i_take & self.o_ok)),
                 elapsed.eq(Mux(full | comes, 1, elapsed + 1)),
             ]
         return m

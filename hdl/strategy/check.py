@@ -9,7 +9,7 @@ from .model import ASK, BID, Intent, Message, Quote, Touch, Verdict
 
 __all__ = ["ModelMismatchError", "check_against_model", "run_gateware"]
 
-_NOTICE = 2         # cycles from INSTRUMENT event to notice
+_NOTICE = 3         # cycles from INSTRUMENT event to notice
 _DECISION = 3       # least cycles from a notice to a decision
 _SETTLES = 24       # cycles after which a late event or a written row has had its effect
 
@@ -71,7 +71,8 @@ def run_gateware(strategy, events, *, cut_through=False, seed=0):
     schedule, cycles = _lay_out(events, random.Random(seed) if seed else None, cut_through)
     garbage = random.Random(seed)
     found = [None] * len(events)
-    strobes = [strategy.i_instrument, strategy.i_feed, strategy.i_book, strategy.i_verdict]
+    strobes = [strategy.i_instrument, strategy.i_feed, strategy.i_book, strategy.i_late,
+               strategy.i_verdict]
     writes = getattr(strategy, "i_write", None)
     if writes is not None:
         strobes.append(writes)
@@ -85,7 +86,6 @@ def run_gateware(strategy, events, *, cut_through=False, seed=0):
                     ctx.set(port.valid, 0)
                     payload = port.payload.as_value()
                     ctx.set(payload, garbage.getrandbits(len(payload)))
-                ctx.set(strategy.i_committed, garbage.getrandbits(1))
                 ctx.set(strategy.i_tradable, garbage.getrandbits(1))
             now = None
             for number, event, drive in schedule.get(cycle, ()):
@@ -170,9 +170,9 @@ def _feed(ctx, strategy, fields):
 
 
 def _touch(ctx, strategy, event):
-    book = strategy.i_book.payload
-    ctx.set(strategy.i_book.valid, 1)
-    ctx.set(strategy.i_committed, event.committed)
+    port = strategy.i_late if event.committed else strategy.i_book
+    book = port.payload
+    ctx.set(port.valid, 1)
     for name in ("instrument", "tradable", "timestamp", "stamp"):
         ctx.set(book[name], getattr(event, name))
     for side, price in (("bid", event.bid), ("ask", event.ask)):

@@ -21,7 +21,7 @@ class InstrumentNotice(data.Struct):
 class Strategy(wiring.Component):
     """A strategy: market data in, orders wanted out.
 
-    Latency: event → ``o`` 1 cycle; events with ``i_committed`` may take longer.
+    Latency: event → ``o`` 1 cycle; those of ``i_late`` may take longer.
 
     A strategy works ahead on hearsay, so what it remembers of its own intents has to be undone if
     the frame proves bad, unless ``i_cut_through`` was set: then the order has left.
@@ -34,15 +34,15 @@ class Strategy(wiring.Component):
     Members
     -------
     i_instrument : In(strobe(InstrumentNotice))
-        2 cycles after a message's INSTRUMENT event and at least 3 before any decision on it: the
+        3 cycles after a message's INSTRUMENT event and at least 3 before any decision on it: the
         time to fetch what is kept for the instrument.
     i_feed : In(strobe(FeedEvent))
         Fields of messages, among them the touch in a ticker message.
     i_book : In(strobe(BookEvent))
-        The touch after a logical update. Unless ``i_committed``, of the instrument in the last
-        notice, and one cycle after the update's last LEVEL event.
-    i_committed : In(1)
-        With ``i_book``: the event comes late, after its frame's good verdict, for any instrument.
+        The touch after a logical update of the instrument in the last notice, one cycle after the
+        update's last LEVEL event.
+    i_late : In(strobe(BookEvent))
+        The same, but after its frame's good verdict, for any instrument, at any time.
     i_tradable : In(1)
         The book of the instrument in the last notice may be traded on; for triggers by ticker.
     i_verdict : In(strobe(FrameVerdict))
@@ -54,7 +54,7 @@ class Strategy(wiring.Component):
     o : Out(strobe(OrderIntent))
         The order that is wanted.
     o_committed : Out(1)
-        With ``o``: it rests on a committed event, so it waits for no verdict.
+        With ``o``: it rests on a late event, so it waits for no verdict.
     """
 
     def __init__(self, members=()):
@@ -62,7 +62,7 @@ class Strategy(wiring.Component):
             "i_instrument": In(strobe(InstrumentNotice)),
             "i_feed": In(strobe(FeedEvent)),
             "i_book": In(strobe(BookEvent)),
-            "i_committed": In(1),
+            "i_late": In(strobe(BookEvent)),
             "i_tradable": In(1, init=1),
             "i_verdict": In(strobe(FrameVerdict)),
             "i_cut_through": In(1),

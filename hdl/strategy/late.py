@@ -1,6 +1,6 @@
 """Book events that come late, for any instrument, and wait until its row has been fetched."""
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
@@ -13,7 +13,7 @@ __all__ = ["LateEvents"]
 class LateEvents(wiring.Component):
     """Queue of committed book events; offers each once its instrument's row is there.
 
-    Latency: ``i`` → ``o_fetch`` 2 cycles; ``o_fetch`` taken → ``o`` 3 cycles: two for the row, one
+    Latency: ``i`` → ``o_fetch`` 3 cycles; ``o_fetch`` taken → ``o`` 3 cycles: two for the row, one
     for what is computed from it.
 
     Parameters
@@ -50,10 +50,12 @@ class LateEvents(wiring.Component):
         m = Module()
         m.submodules.queue = queue = SyncFIFOBuffered(width=BookEvent.as_shape().size,
                                                       depth=self.depth)
+        event, comes = Signal(BookEvent, reset_less=True), Signal()
+        m.d.sync += [event.eq(self.i.payload), comes.eq(self.i.valid)]
         m.d.comb += [
-            queue.w_data.eq(self.i.payload.as_value()),
-            queue.w_en.eq(self.i.valid),
-            self.o_count_lost.eq(self.i.valid & ~queue.w_rdy),
+            queue.w_data.eq(event.as_value()),
+            queue.w_en.eq(comes),
+            self.o_count_lost.eq(comes & ~queue.w_rdy),
             self.o.payload.eq(queue.r_data),
             self.o_fetch.payload.eq(self.o.payload.instrument),
         ]
@@ -75,6 +77,8 @@ class LateEvents(wiring.Component):
                 with m.If(self.i_disturb):
                     m.next = "FETCH"
                 with m.Elif(self.o.ready):
-                    m.d.comb += queue.r_en.eq(1)
-                    m.next = "FETCH"
+                    m.next = "NEXT"
+            with m.State("NEXT"):
+                m.d.comb += queue.r_en.eq(1)
+                m.next = "FETCH"
         return m

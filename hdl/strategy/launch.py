@@ -15,9 +15,9 @@ class LaunchGate(wiring.Component):
     """Holds intents until their frame's verdict, or lets them pass, as the launch policy says.
 
     Under ``after_fcs`` (``cut_through`` = 0) an intent waits. A good verdict releases what waits,
-    in order, one a cycle; a bad one voids it. Under ``cut_through`` an intent passes at once; if
-    its frame then proves bad, its instrument is to be disarmed. Every intent that comes in goes out
-    exactly once, at ``o`` or at ``o_void``, and never at both in one cycle.
+    in order, one every other cycle; a bad one voids it. Under ``cut_through`` an intent passes at
+    once; if its frame then proves bad, its instrument is to be disarmed. Every intent that comes in
+    goes out exactly once, at ``o`` or at ``o_void``, and never at both in one cycle.
 
     Latency: ``i`` → ``o`` 0 cycles if nothing is waited for (``cut_through``, ``i_committed``, or
     the good verdict stands in the same cycle); good ``i_verdict`` → ``o`` 0 cycles for the first.
@@ -42,19 +42,19 @@ class LaunchGate(wiring.Component):
         Cycle counter.
     o : Out(stream.Signature(OrderIntent))
         Released. The payload stands already while the intent waits; ``valid`` falls for a cycle
-        when another intent is refused for want of room.
+        when another intent was refused for want of room.
     o_decided, o_released : Out(16), Out(16)
         With ``o`` and ``o_void``: cycle in which the intent came, and this cycle.
     o_next : Out(strobe(7))
-        Instrument of the intent that waits first, so that its limits can be fetched.
-    o_coming : Out(7)
-        Instrument of the intent at ``i``.
+        An intent waits. The payload is the instrument of the one that waits first in the next
+        cycle, so that its limits can be fetched; if none waits, of the one at ``i``.
     o_room : Out(1)
         An intent that comes in the next cycle finds room.
     o_any : Out(1)
-        An intent comes or waits.
+        An intent comes or waits. In the cycle before ``o_void``, too.
     o_void : Out(strobe(Reason))
-        The intent at ``o.payload`` is refused here: BAD_FRAME, or RATE if it found no room.
+        The intent at ``o.payload`` is refused here: BAD_FRAME, or RATE if it found no room. Not in
+        the cycle in which it came.
     o_disarm : Out(strobe(7))
         This instrument's order passed under ``cut_through``, and its frame was bad.
     """
@@ -74,7 +74,6 @@ class LaunchGate(wiring.Component):
             "o_decided": Out(16),
             "o_released": Out(16),
             "o_next": Out(strobe(7)),
-            "o_coming": Out(7),
             "o_room": Out(1),
             "o_any": Out(1),
             "o_void": Out(strobe(Reason)),
@@ -84,6 +83,9 @@ class LaunchGate(wiring.Component):
         # The first that waits stands in a register: it is compared in the cycle of its release.
         self.head = Signal(self.entry, reset_less=True)
         self.memory = Memory(shape=self.entry, depth=depth, init=[])
+        self.loaded = Signal(init=1)
+        # An intent that came without room, until it has been refused.
+        self.crowded, self.crowded_out = Signal(), Signal(self.entry, reset_less=True)
         self.read_at, self.write_at = Signal(range(depth)), Signal(range(depth))
         # Bit n of each speaks of the intent that waits at place n: it is there; its frame was good
         # or does not matter; its frame was bad; it need not wait for the verdict.
@@ -110,24 +112,32 @@ class LaunchGate(wiring.Component):
         head_bad = bad[0] | (~good[0] & verdict_bad)
         head_goes = ~head_bad & (good[0] | free[0] | verdict_good)
 
-        # An intent without room is refused at once, and the first one waits a cycle for that: so
-        # registers alone choose the payload.
+        # An intent without room is refused in the next cycle, and the first one waits for that;
+        # so registers alone choose the payload.
         pop, push = Signal(), Signal()
+        loaded = self.loaded
         no_room = self.i.valid & full
+        crowded, crowded_out = self.crowded, self.crowded_out
+        m.d.sync += [
+            crowded.eq(no_room),
+            crowded_out.intent.eq(self.i.payload),
+            crowded_out.decided.eq(self.now),
+        ]
+        chosen = data.View(self.entry, Mux(crowded, crowded_out.as_value(), head.as_value()))
         m.d.comb += [
-            self.o.valid.eq(Mux(empty, self.i.valid & i_goes, head_goes & ~no_room)),
-            self.o.payload.eq(Mux(empty | no_room, self.i.payload, head.intent)),
-            self.o_decided.eq(Mux(empty | no_room, self.now, head.decided)),
+            self.o.valid.eq(Mux(empty, self.i.valid & i_goes, loaded & head_goes & ~crowded)),
+            self.o.payload.eq(Mux(empty, self.i.payload, chosen.intent)),
+            self.o_decided.eq(Mux(empty, self.now, chosen.decided)),
             self.o_released.eq(self.now),
-            self.o_void.valid.eq(Mux(empty, self.i.valid & i_bad, head_bad | no_room)),
-            self.o_void.payload.eq(Mux(no_room, Reason.RATE, Reason.BAD_FRAME)),
+            self.o_void.valid.eq(~empty & (loaded & head_bad | crowded)),
+            self.o_void.payload.eq(Mux(crowded, Reason.RATE, Reason.BAD_FRAME)),
             self.o_next.valid.eq(~empty),
-            self.o_next.payload.eq(head.intent.instrument),
-            self.o_coming.eq(self.i.payload.instrument),
+            self.o_next.payload.eq(Mux(empty, self.i.payload.instrument, Mux(
+                loaded, head.intent.instrument, read.data.intent.instrument))),
             self.o_any.eq(self.i.valid | ~empty),
             self.o_room.eq(~full & ~(used[-2] & self.i.valid)),
-            pop.eq(~empty & ~no_room & (head_bad | (head_goes & self.o.ready))),
-            push.eq(self.i.valid & ~full & ~(empty & (i_bad | (i_goes & self.o.ready)))),
+            pop.eq(~empty & loaded & ~crowded & (head_bad | (head_goes & self.o.ready))),
+            push.eq(self.i.valid & ~full & ~(empty & i_goes & self.o.ready)),
         ]
 
         # What stays moves up when the first one goes, and only then the new one finds its place.
@@ -144,25 +154,24 @@ class LaunchGate(wiring.Component):
                 (free, free, passes_unproven)):
             m.d.sync += vector.eq(Mux(pop, judged[1:], judged) | Mux(entering, place, 0))
 
-        store = Signal()
+        # While nothing waits, whatever comes is loaded: only if it is pushed it counts. The next
+        # one follows from the memory in the cycle after the first one has gone, so registers alone
+        # load it.
         m.d.comb += [
-            store.eq(push & used[0] & ~(pop & ~used[1])),
-            write.en.eq(store),
+            write.en.eq(push & ~empty),
             write.addr.eq(self.write_at),
             write.data.intent.eq(self.i.payload),
             write.data.decided.eq(self.now),
             read.addr.eq(self.read_at),
         ]
-        with m.If(store):
+        with m.If(write.en):
             m.d.sync += self.write_at.eq(self.write_at + 1)
-        # While nothing waits, whatever comes is loaded: only if it is pushed it counts.
-        with m.If(pop & used[1]):
-            m.d.sync += self.read_at.eq(self.read_at + 1)
-        with m.If(empty | pop):
-            m.d.sync += [
-                head.intent.eq(Mux(used[1], read.data.intent, self.i.payload)),
-                head.decided.eq(Mux(used[1], read.data.decided, self.now)),
-            ]
+        with m.If(empty):
+            m.d.sync += [head.intent.eq(self.i.payload), head.decided.eq(self.now)]
+        with m.Elif(~loaded):
+            m.d.sync += [head.eq(read.data), loaded.eq(1), self.read_at.eq(self.read_at + 1)]
+        with m.If(pop):
+            m.d.sync += loaded.eq(~used[1] & ~push)
 
         # Instruments of the orders that passed unproven, in the order of passing.
         watched, condemned = Signal(self.depth), Signal(self.depth)
@@ -170,7 +179,7 @@ class LaunchGate(wiring.Component):
         instruments = [Signal(7, reset_less=True, name=f"watched_{n}") for n in range(self.depth)]
         watch = Signal()
         m.d.comb += [
-            watch.eq(self.i.valid & passes_unproven & ~no_room),
+            watch.eq(self.i.valid & passes_unproven & ~full),
             watch_full.eq(watched[-1]),
             watch_place.eq(~watched & Cat(1, watched)),
             self.o_disarm.valid.eq(condemned[0]),

@@ -1,6 +1,6 @@
 """Takes the offer at or below one price, hits the bid at or above another."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, enum
 from amaranth.lib.wiring import In, Out, connect, flipped
 from tickwire.hdl.csr.table import table_write
@@ -59,9 +59,9 @@ class ThresholdStrategy(Strategy):
     One event brings at most one intent; buying wins. A price that is not finite never triggers; in
     a ticker, zero stands for an empty side, and does not either.
 
-    Latency: event → ``o`` 1 cycle; ``i_committed`` events 6 cycles when nothing else goes on;
-    ``i_write`` → first event that is decided by the new row 4 cycles, and from the second to
-    the fourth no intent may come although both the old and the new row would allow it.
+    Latency: event → ``o`` 1 cycle; ``i_late`` → ``o`` 7 cycles when nothing else goes on;
+    ``i_write`` → first event that is decided by the new row 6 cycles, and from the fourth to
+    the sixth no intent may come although both the old and the new row would allow it.
 
     Two events of one instrument that are both to fire must be at least 2 cycles apart. A late one
     sees to that itself: it is not decided on in the cycle of a LEVEL event, behind which a touch
@@ -135,19 +135,21 @@ class ThresholdStrategy(Strategy):
         with m.If(self.i_verdict.valid):
             m.d.sync += frame_open.eq(0)
 
-        # A row written now is in the row registers two cycles later: forget its intents then.
-        written = Signal()
-        written_index = Signal(range(self.instruments), reset_less=True)
+        # The row register shows a written row 3 cycles later: its intents are forgotten then.
         connect(m, flipped(self.i_write), rows.i_write)
-        m.d.sync += [
-            written.eq(self.i_write.valid), written_index.eq(self.i_write.payload.index),
-            fired.i_clear.valid.eq(written), fired.i_clear.payload.eq(written_index),
-        ]
+        changing = Signal(3)
+        index = rows.o_written.payload
+        for number in range(3):
+            before, index = index, Signal.like(index, name=f"written_{number}", reset_less=True)
+            m.d.sync += index.eq(before)
+        m.d.sync += changing.eq(Cat(rows.o_written.valid, changing))
+        m.d.comb += [fired.i_clear.valid.eq(changing[-1]), fired.i_clear.payload.eq(index)]
 
         # An intent is remembered in the cycle in which it is said; until that shows, it blocks.
         earliest, next_earliest = Signal(65, reset_less=True), Signal(65, reset_less=True)
         gap_over = Signal()
-        fires_here = self.o.valid & (wanted.instrument == rows.o_index)
+        fast_index = Signal()       # the intent's instrument was that of the fetched row
+        fires_here = self.o.valid & fast_index
         last = Mux(fires_here, earliest, fired.o.earliest)
         m.d.sync += [
             next_earliest.eq(timestamp + row.minimum_gap),
@@ -168,7 +170,7 @@ class ThresholdStrategy(Strategy):
         by_ticker = row.trigger == Trigger.TICKER
         is_ask = event.kind == FeedEventKind.ASK
         ticker_event = self.i_feed.valid & ((event.kind == FeedEventKind.BID) | is_ask)
-        book_event = self.i_book.valid & ~self.i_committed
+        book_event = self.i_book.valid
         fits = usable & (book.instrument == rows.o_index)
         by_ticker_occasion = (by_ticker & ticker_event & current & known & ~event.suspect
                               & self.i_tradable & nonzero(event.price))
@@ -187,8 +189,8 @@ class ThresholdStrategy(Strategy):
         late_next_earliest = Signal(65, reset_less=True)
         level_event = self.i_feed.valid & (event.kind == FeedEventKind.LEVEL)
         m.d.comb += [
-            late.i.valid.eq(self.i_book.valid & self.i_committed),
-            late.i.payload.eq(book),
+            late.i.valid.eq(self.i_late.valid),
+            late.i.payload.eq(self.i_late.payload),
             rows.i_slow.valid.eq(late.o_fetch.valid),
             rows.i_slow.payload.eq(late.o_fetch.payload),
             late.o_fetch.ready.eq(rows.i_slow.ready),
@@ -197,9 +199,7 @@ class ThresholdStrategy(Strategy):
             late.i_disturb.eq(
                 self.i_verdict.valid
                 | (self.o.valid & (wanted.instrument == late.o_fetch.payload))
-                | (self.i_write.valid & (self.i_write.payload.index == late.o_fetch.payload))
-                | (written & (written_index == late.o_fetch.payload))
-                | (fired.i_clear.valid & (fired.i_clear.payload == late.o_fetch.payload))),
+                | rows.o_writing | changing.any()),
             late.o.ready.eq(~ticker_event & ~book_event & ~level_event & ~late.i_disturb),
         ]
         m.d.sync += [
@@ -228,6 +228,7 @@ class ThresholdStrategy(Strategy):
         with m.If(ticker_event | book_event):
             m.d.sync += [
                 self.o_committed.eq(0),
+                fast_index.eq(1),
                 earliest.eq(next_earliest),
                 wanted.instrument.eq(rows.o_index),
                 wanted.side.eq(Mux(Mux(by_ticker, is_ask, book_buys), Side.BID, Side.ASK)),
@@ -240,6 +241,7 @@ class ThresholdStrategy(Strategy):
         with m.Else():
             m.d.sync += [
                 self.o_committed.eq(1),
+                fast_index.eq(rows.o_slow_index == rows.o_index),
                 earliest.eq(late_next_earliest),
                 wanted.instrument.eq(rows.o_slow_index),
                 wanted.side.eq(Mux(late_buys, Side.BID, Side.ASK)),

@@ -66,6 +66,8 @@ class OrdersWaitForTheirFrame(wiring.Component):
         seen, done, judged, good, committed = (Signal(name=name) for name in (
             "seen", "done", "judged", "good", "committed"))
         m.d.comb += Assume(~(marked & seen))
+        was_marked, next_before = Signal(), Signal(7)
+        m.d.sync += [was_marked.eq(marked), next_before.eq(launch.o_next.payload)]
         here = seen | marked
         here_committed = committed | (marked & self.i_committed)
         judged_now = judged | (here & self.i_verdict.valid)
@@ -89,29 +91,42 @@ class OrdersWaitForTheirFrame(wiring.Component):
             with m.If(launch.o_void.payload == Reason.BAD_FRAME):
                 m.d.comb += Assert(judged_now & ~good_now & ~here_committed)
             with m.Else():
-                m.d.comb += Assert((launch.o_void.payload == Reason.RATE) & marked)
+                m.d.comb += Assert((launch.o_void.payload == Reason.RATE) & was_marked)
         with m.If(launch.o_void.valid):
             m.d.comb += [Assert(~launch.o.valid),
                          Assert((launch.o_void.payload == Reason.BAD_FRAME)
                                 | (launch.o_void.payload == Reason.RATE))]
+        any_before = Signal()
+        m.d.sync += any_before.eq(launch.o_any)
         with m.If(launch.o_void.valid | launch.o.valid):
             m.d.comb += Assert(launch.o_any)
+        with m.If(launch.o_void.valid):
+            m.d.comb += Assert(any_before)
+        m.d.comb += Assert(~(launch.used[0] | launch.crowded) | any_before)
         with m.If(launch.o.valid):
-            m.d.comb += Assert(launch.o.payload.instrument == Mux(
-                launch.o_next.valid, launch.o_next.payload, launch.o_coming))
+            m.d.comb += [
+                Assert(launch.o.payload.instrument == launch.o_next.payload),
+                Assert(~launch.o_next.valid | (launch.o.payload.instrument == next_before)),
+            ]
 
         # Invariant: what was seen and is not done waits in the queue, once, with its verdict.
         rows = [launch.memory.read_port(domain="comb") for _ in range(2)]
         for n, row in enumerate(rows):
             m.d.comb += row.addr.eq(n)
-        second = Mux(launch.read_at[0], rows[1].data.intent.client_id[0],
-                     rows[0].data.intent.client_id[0])
-        places = (launch.head.intent.client_id[0], second)
+        next_place, place_behind = (
+            Mux(launch.read_at[0] ^ other, rows[1].data.intent.client_id[0],
+                rows[0].data.intent.client_id[0]) for other in range(2))
+        places = (Mux(launch.loaded, launch.head.intent.client_id[0], next_place),
+                  Mux(launch.loaded, next_place, place_behind))
+        crowded = launch.crowded & launch.crowded_out.intent.client_id[0]
         m.d.comb += [
-            Assert(launch.used[0] | ~launch.used[1]),
-            Assert(launch.write_at == launch.read_at ^ launch.used[1]),
-            Assert(((places[0] & launch.used[0]) + (places[1] & launch.used[1]))
+            Assert(launch.used[0] | (launch.loaded & ~launch.used[1] & ~launch.crowded)),
+            Assert(launch.write_at == launch.read_at ^ launch.used[1] ^ ~launch.loaded),
+            Assert(((places[0] & launch.used[0]) + (places[1] & launch.used[1]) + crowded)
                    == (seen & ~done)),
+            Assert(~crowded | was_marked),
+            Assert(~(launch.used[0] & launch.loaded)
+                   | (launch.head.intent.instrument == next_before)),
             Assert(seen | (~done & ~committed & ~judged)),
             Assert(judged | ~good),
         ]
@@ -144,20 +159,43 @@ class OrdersArePermitted(wiring.Component):
         strategy_taken = gate.i_strategy.valid & gate.i_strategy.ready
         host_taken = host.valid & host.ready
 
-        # The host keeps what it offers.
-        offered, waits = Signal(OrderIntent), Signal()
-        m.d.sync += [offered.eq(host.payload), waits.eq(host.valid & ~host.ready)]
+        # The host keeps what it offers, and a cycle longer.
+        offered, waits, was_taken = Signal(OrderIntent), Signal(), Signal()
+        m.d.sync += [offered.eq(host.payload), waits.eq(host.valid & ~host.ready),
+                     was_taken.eq(host_taken)]
         with m.If(waits):
-            m.d.comb += Assume(host.valid & (host.payload.as_value() == offered.as_value()))
+            m.d.comb += Assume(host.valid)
+        with m.If(waits | was_taken):
+            m.d.comb += Assume(host.payload.as_value() == offered.as_value())
 
-        # The tables as they were written, and as they stood 1, 2 and 3 cycles ago.
+        # The host writes a row when the one before has got to the table.
+        writes, row_waits = Signal(self.i_write.payload.shape()), Signal()
+        written = gate.rows.o_written.valid
+        with m.If(self.i_write.valid):
+            m.d.comb += Assume(~row_waits)
+            m.d.sync += [writes.eq(self.i_write.payload), row_waits.eq(1)]
+        with m.If(written):
+            m.d.comb += Assert(row_waits)
+            m.d.sync += row_waits.eq(0)
+
+        # The table as it was written, and as it stood 1 and 2 cycles ago.
         table = [Signal(RiskLimits, reset_less=True, name=f"table_{n}") for n in range(2)]
         restricted = Signal(2, init=-1)
+        disarms = []
+        for number, port in enumerate(self.i_disarm):
+            valid, payload = (Signal(name=f"disarm_valid_{number}"),
+                              Signal(7, name=f"disarm_{number}"))
+            m.d.sync += [valid.eq(port.valid), payload.eq(port.payload)]
+            disarms.append((valid, payload))
         for n in range(2):
-            with m.If(self.i_write.valid & (self.i_write.payload.index == n)):
-                m.d.sync += [table[n].eq(self.i_write.payload.row), restricted[n].eq(0)]
-            for port in self.i_disarm:
-                with m.If(port.valid & (port.payload == n)):
+            lifted = Signal(name=f"lifted_{n}")
+            m.d.sync += lifted.eq(written & (writes.index == n))
+            with m.If(written & (writes.index == n)):
+                m.d.sync += table[n].eq(writes.row)
+            with m.If(lifted):
+                m.d.sync += restricted[n].eq(0)
+            for valid, payload in disarms:
+                with m.If(valid & (payload == n)):
                     m.d.sync += restricted[n].eq(1)
         older = [Signal(RiskLimits, reset_less=True, name=f"older_{n}") for n in range(2)]
         oldest = [Signal(RiskLimits, reset_less=True, name=f"oldest_{n}") for n in range(2)]
@@ -165,7 +203,7 @@ class OrdersArePermitted(wiring.Component):
         for n in range(2):
             m.d.sync += [older[n].eq(table[n]), oldest[n].eq(older[n])]
             m.d.sync += disarmed_then[n].eq(
-                sum(port.valid & (port.payload == n) for port in self.i_disarm) != 0)
+                sum(valid & (payload == n) for valid, payload in disarms) != 0)
         m.d.sync += restricted_then.eq(restricted)
 
         def of(index, rows):
@@ -174,11 +212,11 @@ class OrdersArePermitted(wiring.Component):
         # The decision, remembered for the cycle in which its outcome is out.
         wanted = OrderIntent(Mux(host_taken, host.payload, gate.i_strategy.payload))
         index = wanted.instrument[0]
-        limits = of(index, older)
-        sizes = RiskLimits(Mux(host_taken, of(index, oldest), of(index, older)))
+        limits = of(index, oldest)
         new = wanted.action == Action.NEW
         tokens = Mux(new, gate.new_budget.o_tokens, gate.cancel_budget.o_tokens)
         leaving = self.o.valid & (self.o.payload.intent.action == wanted.action)
+        taking = Mux(new, gate.new_budget.i_take, gate.cancel_budget.i_take)
         wrong = {
             Reason.NOT_ARMED: new & ~self.armed & ~self.host_timeout,
             Reason.KILLED: new & self.killed,
@@ -190,15 +228,18 @@ class OrdersArePermitted(wiring.Component):
                 | disarmed_then.bit_select(index, 1)),
             Reason.STALE_BOOK: new & host_taken & ~self.i_tradable,
             Reason.MALFORMED: (wanted.instrument > 1) | (new & (wanted.quantity == 0)),
-            Reason.SIZE: new & ~((sizes.minimum_quantity <= wanted.quantity)
-                                 & (wanted.quantity <= sizes.maximum_quantity)),
-            Reason.PRICE_BAND: new & ~((sizes.lowest_price <= wanted.price)
-                                       & (wanted.price <= sizes.highest_price)),
-            Reason.RATE: tokens < 1 + leaving,
+            Reason.SIZE: new & ~((limits.minimum_quantity <= wanted.quantity)
+                                 & (wanted.quantity <= limits.maximum_quantity)),
+            Reason.PRICE_BAND: new & ~((limits.lowest_price <= wanted.price)
+                                       & (wanted.price <= limits.highest_price)),
+            Reason.RATE: tokens < 1 + (leaving | taking),
             Reason.NO_WINDOW: ~self.window_ok,
             Reason.TX_BUSY: self.tx_busy | self.o.valid,
         }
         happened, was_void, was_host = Signal(), Signal(), Signal()
+        next_before = Signal(7)
+        any_before = Signal()
+        m.d.sync += [next_before.eq(gate.i_next.payload), any_before.eq(gate.i_any)]
         was = Signal(OrderIntent)
         reason, void_reason = Signal(Reason), Signal(Reason)
         flags = {name: Signal(name=f"was_{name}") for name in FLAGS}
@@ -220,8 +261,11 @@ class OrdersArePermitted(wiring.Component):
             Assert(~(gate.i_void.valid & host_taken)),
             Assume(~(gate.i_void.valid & gate.i_strategy.valid)),
             Assume(gate.i_any | ~(gate.i_void.valid | gate.i_strategy.valid)),
-            Assume(~gate.i_strategy.valid | (gate.i_strategy.payload.instrument == Mux(
-                gate.i_next.valid, gate.i_next.payload, gate.i_coming))),
+            Assume(any_before | ~gate.i_void.valid),
+            Assume(~gate.i_strategy.valid
+                   | (gate.i_strategy.payload.instrument == gate.i_next.payload)),
+            Assume(~(gate.i_strategy.valid & gate.i_next.valid)
+                   | (gate.i_strategy.payload.instrument == next_before)),
             Assume((gate.i_void.payload == Reason.BAD_FRAME)
                    | (gate.i_void.payload == Reason.RATE)),
             Assert((self.o.valid + self.o_refused.valid) == (happened | was_void)),
@@ -255,8 +299,12 @@ class OrdersArePermitted(wiring.Component):
         for ready, row, at in ((rows.o_ready, rows.o_row, rows.o_index),
                                (rows.o_slow_ready, rows.o_slow_row, rows.o_slow_index)):
             with m.If(ready):
-                m.d.comb += Assert(row.as_value() == of(at, older).as_value())
-        m.d.comb += Assert(gate.disarmed == restricted)
+                m.d.comb += Assert(row.as_value() == of(at, oldest).as_value())
+        m.d.comb += [
+            Assert(gate.disarmed == restricted),
+            Assert(rows.waits == row_waits),
+            Assert(~rows.waits | (rows.pending.as_value() == writes.as_value())),
+        ]
         return m
 
 
@@ -340,12 +388,12 @@ class BudgetIsKept(wiring.Component):
         m = Module()
         m.submodules.bucket = bucket = self.bucket
         wiring.connect(m, wiring.flipped(self.i_limit), bucket.i_limit)
-        m.d.comb += [bucket.i_take.eq(self.i_take & self.o_ok), self.o_ok.eq(bucket.o_ok),
+        m.d.comb += [bucket.i_take.eq(self.i_take), self.o_ok.eq(bucket.o_ok),
                      self.o_more.eq(bucket.o_more), self.o_tokens.eq(bucket.o_tokens)]
         limit = Signal(RateLimit)
         tokens, taken, limited = Signal(16), Signal(), Signal()
         since = Signal(33)      # cycles since a token came, or since the bucket was full
-        m.d.sync += [tokens.eq(self.o_tokens), taken.eq(bucket.i_take),
+        m.d.sync += [tokens.eq(self.o_tokens), taken.eq(bucket.i_take & bucket.o_ok),
                      limited.eq(self.i_limit.valid)]
         came = Signal()
         m.d.comb += came.eq(~limited & ((self.o_tokens + taken) == tokens + 1))

@@ -21,7 +21,7 @@ def test_no_order_goes_before_its_policy_allows_it(policy, tmp_path):
 
 
 def test_an_order_has_passed_all_its_checks_and_every_intent_has_one_outcome(tmp_path):
-    result = prove(OrdersArePermitted(), name="gate", depth=4, build_root=tmp_path)
+    result = prove(OrdersArePermitted(), name="gate", depth=7, build_root=tmp_path)
     assert result.passed, result
 
 
@@ -44,7 +44,7 @@ def test_a_launch_gate_that_believes_every_frame_is_found(policy, tmp_path):
 
 @pytest.mark.parametrize("deaf", ({"killed": 0}, {"armed": 1}))
 def test_a_gate_that_does_not_hear_a_control_is_found(deaf, tmp_path):
-    result = prove(OrdersArePermitted(deaf=deaf), name="deaf", depth=5, mode="bmc",
+    result = prove(OrdersArePermitted(deaf=deaf), name="deaf", depth=6, mode="bmc",
                    build_root=tmp_path)
     assert result.status == "FAIL", result
 
@@ -54,7 +54,7 @@ def test_a_gate_that_forgets_a_check_is_found(missing, tmp_path, monkeypatch):
     every = gate.failures
     monkeypatch.setattr(gate, "failures", lambda *args, **state: tuple(
         (reason, fails) for reason, fails in every(*args, **state) if reason is not missing))
-    result = prove(OrdersArePermitted(), name="forgetful", depth=5, mode="bmc",
+    result = prove(OrdersArePermitted(), name="forgetful", depth=8, mode="bmc",
                    build_root=tmp_path)
     assert result.status == "FAIL", result
 

@@ -41,7 +41,7 @@ class Oracle:
 
     def __init__(self, instruments):
         self.instruments = instruments
-        self.writes = []        # cycle, index, limits
+        self.writes = []        # cycle in which the memory was written, index, limits
         self.disarms = []       # cycle, index
         self.budgets = {Action.NEW: Bucket(), Action.CANCEL: Bucket()}
 
@@ -52,13 +52,12 @@ class Oracle:
                 return limits, cycle
         return dict.fromkeys(PERMISSIVE, 0), -1
 
-    def judge(self, cycle, order, flags, *, from_host, left_before):
+    def judge(self, cycle, order, flags, *, from_host, left_before, left_earlier):
         index, new = order["instrument"], order["action"] == Action.NEW
         known = index < self.instruments
-        limits, _ = self.limits(index, cycle - (3 if from_host else 2))
-        row, written = self.limits(index, cycle - 2)
+        row, written = self.limits(index, cycle - 3)
         restricted = not row["enabled"] or any(
-            of == index and written <= when <= cycle - 1 for when, of in self.disarms)
+            of == index and written <= when <= cycle - 2 for when, of in self.disarms)
         checks = {
             Reason.NOT_ARMED: new and not flags["armed"] and not flags["host_timeout"],
             Reason.KILLED: new and flags["killed"],
@@ -68,12 +67,12 @@ class Oracle:
             Reason.RESTRICTED: new and known and restricted,
             Reason.STALE_BOOK: new and from_host and not flags["i_tradable"],
             Reason.MALFORMED: not known or (new and order["quantity"] == 0),
-            Reason.SIZE: new and not (limits["minimum_quantity"] <= order["quantity"]
-                                      <= limits["maximum_quantity"]),
-            Reason.PRICE_BAND: new and not (limits["lowest_price"] <= order["price"]
-                                            <= limits["highest_price"]),
+            Reason.SIZE: new and not (row["minimum_quantity"] <= order["quantity"]
+                                      <= row["maximum_quantity"]),
+            Reason.PRICE_BAND: new and not (row["lowest_price"] <= order["price"]
+                                            <= row["highest_price"]),
             Reason.RATE: self.budgets[order["action"]].tokens <= (
-                left_before is not None and left_before == order["action"]),
+                order["action"] in (left_before, left_earlier)),
             Reason.NO_WINDOW: not flags["window_ok"],
             Reason.TX_BUSY: flags["tx_busy"] or left_before is not None,
         }
@@ -108,11 +107,12 @@ class Bench:
         g = self.gate
         garbage = random.Random(3)
         flags = dict(CALM)
-        waiting = False
+        waiting, first = False, -1      # whether an intent is there; the instrument of the first
         offered = {"strategy": [], "host": []}
         ports = {"strategy": g.i_strategy, "host": g.i_host}
         expected = None             # outcome in this cycle
         left_before = None          # action of the order that left in this cycle
+        left_earlier = None         # and in the one before
         for name, value in flags.items():
             ctx.set(getattr(g, name), value)
         for now, cycle in enumerate(self.cycles):
@@ -124,28 +124,36 @@ class Bench:
             for name, port in ports.items():
                 if name in cycle:
                     offered[name].append(cycle[name])
-                ctx.set(port.valid, bool(offered[name]))
-                if offered[name]:
+                stands = name == "host" and self.taken and self.taken[-1] == (now - 1, "host")
+                ctx.set(port.valid, bool(offered[name]) and not stands)
+                if stands:
+                    pass        # the payload, for one more cycle
+                elif offered[name]:
                     ctx.set(port.payload, offered[name][0])
-                    if name == "strategy":
-                        ctx.set(g.i_coming, offered[name][0]["instrument"])
                 else:
                     ctx.set(port.payload.as_value(), garbage.getrandbits(240))
             if "void" in cycle:
                 assert not offered["strategy"]
                 ctx.set(g.i_strategy.payload, cycle["void"][1])
             waiting = cycle.get("any", waiting)
-            ctx.set(g.i_any, bool(offered["strategy"]) or "void" in cycle or waiting)
+            following = self.cycles[now + 1] if now + 1 < len(self.cycles) else {}
+            ctx.set(g.i_any, bool(offered["strategy"]) or waiting
+                    or "void" in cycle or "void" in following)
             ctx.set(g.i_decided, now ^ 0x1111)
             ctx.set(g.i_released, now ^ 0x2222)
             self._drive_strobes(ctx, now, cycle)
-            if "next" in cycle:
-                ctx.set(g.i_next.valid, cycle["next"] >= 0)
-                ctx.set(g.i_next.payload, max(cycle["next"], 0))
+            first = cycle.get("next", first)
+            soon = following.get("next", -1)
+            ctx.set(g.i_next.valid, first >= 0)
+            ctx.set(g.i_next.payload, first if first >= 0 else offered["strategy"][0]["instrument"]
+                    if offered["strategy"] else soon if soon >= 0 else garbage.getrandbits(7))
 
-            *_, strategy_ready, host_ready, sent, order, refused, record, count = (
+            (*_, strategy_ready, host_ready, sent, order, refused, record, count, written) = (
                 await ctx.tick().sample(g.i_strategy.ready, g.i_host.ready, g.o.valid, g.o.payload,
-                                        g.o_refused.valid, g.o_refused.payload, g.o_count))
+                                        g.o_refused.valid, g.o_refused.payload, g.o_count,
+                                        g.rows.o_written.valid))
+            if written:
+                self.oracle.writes.append((now, *self.writing))
             assert not (sent and refused)
             if sent or refused:
                 reason = Reason.PASSED if sent else record.reason
@@ -172,7 +180,8 @@ class Bench:
                 self.taken.append((now, name))
                 host = name == "host"
                 expected = (
-                    self.oracle.judge(now, wanted, flags, from_host=host, left_before=left_before),
+                    self.oracle.judge(now, wanted, flags, from_host=host, left_before=left_before,
+                                      left_earlier=left_earlier),
                     wanted | {"source": Source.HOST if host else Source.STRATEGY},
                     (now, now) if host else (now ^ 0x1111, now ^ 0x2222))
             if "void" in cycle:
@@ -181,7 +190,9 @@ class Bench:
                             (now ^ 0x1111, now ^ 0x2222))
             rate = cycle.get("rate")
             for row, (action, budget) in enumerate(self.oracle.budgets.items()):
-                budget.tick(rate[1] if rate and rate[0] == row else None, left_before == action)
+                budget.tick(rate[1] if rate and rate[0] == row else None,
+                            left_earlier == action and budget.tokens > 0)
+            left_earlier = left_before
             left_before = expected[1]["action"] if expected and expected[0] is Reason.PASSED \
                 else None
         assert not offered["strategy"] and not offered["host"], "an intent was never decided"
@@ -192,7 +203,7 @@ class Bench:
         if "write" in cycle:
             index, limits = cycle["write"]
             ctx.set(g.i_write.payload, {"index": index, "row": limits})
-            self.oracle.writes.append((now, index, limits))
+            self.writing = (index, limits)
         ctx.set(g.i_rate.valid, "rate" in cycle)
         if "rate" in cycle:
             ctx.set(g.i_rate.payload, {"index": cycle["rate"][0], "row": cycle["rate"][1]})

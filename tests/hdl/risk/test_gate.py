@@ -91,10 +91,10 @@ def test_latency_of_a_strategy_order_is_one_cycle():
 
 def test_an_intent_of_another_instrument_waits_for_its_own_row():
     """Limits of instrument 4 are closed at reset: the open ones of 3 must not be used."""
-    bench = Bench(script({0: {"strategy": intent(4), "next": 4}, 3: {"next": -1},
-                          9: {"strategy": intent()}}))
+    bench = Bench(script({0: {"strategy": intent(4), "next": 4}, 6: {"next": -1},
+                          12: {"strategy": intent()}}))
     assert [(cycle - START, reason) for cycle, reason, *_ in bench.outcomes] == [
-        (3, Reason.RESTRICTED), (10, Reason.PASSED)]
+        (6, Reason.RESTRICTED), (13, Reason.PASSED)]
 
 
 def test_the_row_of_a_waiting_intent_is_kept_while_another_message_arrives():
@@ -104,21 +104,24 @@ def test_the_row_of_a_waiting_intent_is_kept_while_another_message_arrives():
         (10, Reason.PASSED), (19, Reason.RESTRICTED)]
 
 
-def test_latency_of_a_host_order_is_four_cycles():
+def test_latency_of_a_host_order_is_five_cycles():
     bench = Bench(script({0: {"host": intent()}}))
-    assert [cycle - START for cycle, *_ in bench.outcomes] == [4]
+    assert [cycle - START for cycle, *_ in bench.outcomes] == [5]
 
 
-def test_the_strategy_wins_and_the_host_waits():
-    """The host's turn would be in cycle 3."""
-    bench = Bench(script({0: {"host": intent()}, 3: {"strategy": intent()}}))
-    assert [(cycle - START, reason, source) for cycle, reason, _, source in bench.outcomes] == [
-        (4, Reason.PASSED, Source.STRATEGY), (5, Reason.TX_BUSY, Source.HOST)]
+@pytest.mark.parametrize(("at", "outcomes"), (
+    (3, [(4, Reason.PASSED, Source.STRATEGY), (6, Reason.PASSED, Source.HOST)]),
+    (4, [(5, Reason.PASSED, Source.HOST), (6, Reason.TX_BUSY, Source.STRATEGY)])))
+def test_the_strategy_wins_and_the_host_waits_until_its_turn_is_settled(at, outcomes):
+    """It is settled in cycle 3, for cycle 4."""
+    bench = Bench(script({0: {"host": intent()}, at: {"strategy": intent()}}))
+    assert [(cycle - START, reason, source)
+            for cycle, reason, _, source in bench.outcomes] == outcomes
 
 
 def test_the_host_waits_while_an_intent_waits_for_its_verdict():
     bench = Bench(script({0: {"host": intent(), "any": True}, 30: {"any": False}}))
-    assert [cycle - START for cycle, *_ in bench.outcomes] == [31]
+    assert [cycle - START for cycle, *_ in bench.outcomes] == [32]
 
 
 def test_an_order_blocks_the_next_cycle_before_the_transmitter_can_say_so():
@@ -129,10 +132,10 @@ def test_an_order_blocks_the_next_cycle_before_the_transmitter_can_say_so():
 
 def test_a_void_intent_is_recorded_and_the_host_waits():
     bench = Bench(script({0: {"host": intent()},
-                          3: {"void": (Reason.BAD_FRAME, intent(6))},
+                          4: {"void": (Reason.BAD_FRAME, intent(6))},
                           20: {"void": (Reason.RATE, intent(5))}}))
     assert [(cycle - START, reason, index) for cycle, reason, index, _ in bench.outcomes] == [
-        (4, Reason.BAD_FRAME, 6), (5, Reason.PASSED, 3), (21, Reason.RATE, 5)]
+        (5, Reason.BAD_FRAME, 6), (7, Reason.PASSED, 3), (21, Reason.RATE, 5)]
 
 
 def test_a_kill_between_two_ticks():
@@ -149,14 +152,14 @@ def test_limits_change_as_one_set(at, source):
     cheap = PERMISSIVE | {"lowest_price": 100, "highest_price": 200}
     found = reasons({at: {"write": (3, cheap)} | ({source: intent()} if at == 5 else {}),
                      **({5: {source: intent()}} if at != 5 else {})}, limits=large)
-    assert found == [Reason.PRICE_BAND if at <= (3 if source == "strategy" else 5)
+    assert found == [Reason.PRICE_BAND if at <= (1 if source == "strategy" else 5)
                      else Reason.SIZE]
 
 
 def test_disarming_lasts_until_the_limits_are_written_again():
-    found = reasons({0: {"disarm": (3, 5)}, 1: {"strategy": intent()}, 5: {"strategy": intent()},
+    found = reasons({0: {"disarm": (3, 5)}, 2: {"strategy": intent()}, 5: {"strategy": intent()},
                      8: {"write": (4, PERMISSIVE)}, 10: {"strategy": intent()},
-                     13: {"write": (3, PERMISSIVE)}, 15: {"strategy": intent()}})
+                     13: {"write": (3, PERMISSIVE)}, 17: {"strategy": intent()}})
     assert found == [Reason.RESTRICTED] * 3 + [Reason.PASSED]
 
 
@@ -181,6 +184,14 @@ def test_the_last_token_is_gone_in_the_next_cycle(action):
         Reason.PASSED, Reason.RATE]
 
 
+def test_a_budget_that_is_taken_away_beneath_an_order_stays_empty():
+    wide = {"rate": (0, {"burst": 5, "period": 0})}
+    for at in range(6):
+        events = {0: wide, 4: {"strategy": intent()}, 12: {"strategy": intent()}}
+        events[2 + at] = events.get(2 + at, {}) | {"rate": (0, {"burst": 0, "period": 0})}
+        assert reasons(events)[-1] is Reason.RATE, at
+
+
 def test_nothing_leaves_after_reset():
     bench = Bench([{"strategy": intent(), "next": 3}, *({} for _ in range(9)), {"host": intent()},
                    *({} for _ in range(9)), {"host": CANCEL}])
@@ -191,7 +202,9 @@ def test_nothing_leaves_after_reset():
 @pytest.mark.parametrize("seed", range(3))
 def test_random_lives_equal_the_oracle(seed):
     rng = random.Random(seed)
-    cycles = [{"write": (index, PERMISSIVE)} for index in range(8)]
+    cycles = []
+    for index in range(8):
+        cycles += [{"write": (index, PERMISSIVE)}, {}, {}, {}]
     cycles += [{"rate": (row, {"burst": 9, "period": 5})} for row in range(2)]
     flags = {name: 1 - bad for name, bad in ALL_BAD.items() if name != "host_timeout"}
     index = 0
@@ -202,7 +215,7 @@ def test_random_lives_equal_the_oracle(seed):
                 cycle[name] = good if rng.random() < 0.8 else 1 - good
         if rng.random() < 0.1:
             cycle["host_timeout"] = rng.random() < 0.2
-        if rng.random() < 0.1:
+        if rng.random() < 0.1 and not any("write" in before for before in cycles[-4:]):
             cycle["write"] = (rng.randrange(8), PERMISSIVE | {
                 "enabled": rng.random() < 0.9, "minimum_quantity": rng.choice((0, 10, 11)),
                 "maximum_quantity": rng.choice((9, 10, 2**32 - 1)),

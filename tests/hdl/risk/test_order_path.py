@@ -46,7 +46,6 @@ class OrderPath(Elaboratable):
             launch.cut_through.eq(strategy.i_cut_through),
             strategy.i_room.eq(launch.o_room),
             gate.i_any.eq(launch.o_any),
-            gate.i_coming.eq(launch.o_coming),
             gate.i_decided.eq(launch.o_decided),
             gate.i_released.eq(launch.o_released),
             gate.now.eq(launch.now),
@@ -80,15 +79,15 @@ class OrderPath(Elaboratable):
             for port in (s.i_instrument, s.i_feed, s.i_book, s.i_verdict, s.i_write, gate.i_write,
                          gate.i_rate):
                 ctx.set(port.valid, 0)
-            if now < 8:
+            if now < 16 and now % 2 == 0:
                 ctx.set(s.i_write.valid, 1)
-                ctx.set(s.i_write.payload, {"index": now, "row": {
+                ctx.set(s.i_write.payload, {"index": now // 2, "row": {
                     "enabled": 1, "buy": 1, "buy_limit": 2**63, "quantity": 10, "one_shot": 1,
                     "trigger": self.trigger}})
                 ctx.set(gate.i_write.valid, 1)
                 ctx.set(gate.i_write.payload, {
-                    "index": now, "row": PERMISSIVE | {"highest_price": 2**64 - 1}})
-            if now == 8:
+                    "index": now // 2, "row": PERMISSIVE | {"highest_price": 2**64 - 1}})
+            if now == 1:
                 ctx.set(gate.i_rate.valid, 1)
                 ctx.set(gate.i_rate.payload, {"index": 0, "row": {"burst": 9}})
             for signal, value in self.cycles.get(now, ()):
@@ -107,44 +106,44 @@ class OrderPath(Elaboratable):
 @pytest.mark.parametrize("after", (1, 2, 3, 10, 50))
 def test_after_fcs_an_order_leaves_one_cycle_after_the_verdict(after):
     """Also while messages of other instruments follow in the frame."""
-    path = OrderPath(lambda p: {20: p.feed(FeedEventKind.INSTRUMENT), 22: p.notice(3),
+    path = OrderPath(lambda p: {19: p.feed(FeedEventKind.INSTRUMENT), 22: p.notice(3),
                                 25: p.touch(3), 27: p.notice(4), 35: p.notice(5),
                                 25 + after: p.verdict(1)}, cut_through=False)
     assert path.result == [(26 + after, Reason.PASSED, 3)]
 
 
 def test_after_fcs_further_orders_of_the_frame_follow_with_their_own_limits():
-    path = OrderPath(lambda p: {20: p.feed(FeedEventKind.INSTRUMENT), 22: p.notice(3),
+    path = OrderPath(lambda p: {19: p.feed(FeedEventKind.INSTRUMENT), 22: p.notice(3),
                                 25: p.touch(3), 27: p.notice(4), 30: p.touch(4),
                                 32: p.notice(5), 35: p.touch(5), 40: p.verdict(1)},
                      cut_through=False)
-    assert path.result == [(41, Reason.PASSED, 3), (44, Reason.PASSED, 4),
-                           (47, Reason.PASSED, 5)]
+    assert path.result == [(41, Reason.PASSED, 3), (47, Reason.PASSED, 4),
+                           (53, Reason.PASSED, 5)]
 
 
 @pytest.mark.parametrize(("trigger", "kind"), ((Trigger.BOOK, None), (Trigger.TICKER, 1)))
 def test_cut_through_an_order_leaves_two_cycles_after_the_event(trigger, kind):
-    path = OrderPath(lambda p: {20: p.feed(FeedEventKind.INSTRUMENT), 22: p.notice(3),
+    path = OrderPath(lambda p: {19: p.feed(FeedEventKind.INSTRUMENT), 22: p.notice(3),
                                 25: p.feed(FeedEventKind.ASK) if kind else p.touch(3),
                                 40: p.verdict(1)}, cut_through=True, trigger=trigger)
     assert path.result == [(27, Reason.PASSED, 3)]
 
 
 def test_a_bad_frame_under_after_fcs_refuses_and_the_one_shot_fires_again():
-    path = OrderPath(lambda p: {20: p.feed(FeedEventKind.INSTRUMENT), 22: p.notice(3),
+    path = OrderPath(lambda p: {19: p.feed(FeedEventKind.INSTRUMENT), 22: p.notice(3),
                                 25: p.touch(3), 40: p.verdict(0),
-                                50: p.feed(FeedEventKind.INSTRUMENT), 52: p.notice(3),
+                                49: p.feed(FeedEventKind.INSTRUMENT), 52: p.notice(3),
                                 55: p.touch(3), 60: p.verdict(1)}, cut_through=False)
     assert path.result == [(41, Reason.BAD_FRAME, 3), (61, Reason.PASSED, 3)]
 
 
 def test_a_bad_frame_under_cut_through_disarms_its_instrument():
-    path = OrderPath(lambda p: {20: p.feed(FeedEventKind.INSTRUMENT), 22: p.notice(3),
+    path = OrderPath(lambda p: {19: p.feed(FeedEventKind.INSTRUMENT), 22: p.notice(3),
                                 25: p.touch(3), 40: p.verdict(0),
-                                49: [(p.strategy.i_write.valid, 1),
+                                48: [(p.strategy.i_write.valid, 1),
                                      (p.strategy.i_write.payload, {"index": 3, "row": {
                                          "enabled": 1, "buy": 1, "buy_limit": 2**63,
                                          "quantity": 10}})],
-                                50: p.feed(FeedEventKind.INSTRUMENT), 52: p.notice(3),
+                                49: p.feed(FeedEventKind.INSTRUMENT), 52: p.notice(3),
                                 55: p.touch(3), 60: p.verdict(1)}, cut_through=True)
     assert path.result == [(27, Reason.PASSED, 3), (57, Reason.RESTRICTED, 3)]

@@ -18,6 +18,8 @@ class Model:
         self.waiting = deque()      # [instrument, cycle, good / bad / None, waits for a verdict]
         self.watched = []           # instruments that passed unproven
         self.condemned = []
+        self.head_from = 0          # cycle from which the first that waits can go
+        self.crowded = None         # came in the cycle before, without room
 
     def step(self, now, intent, committed, verdict, cut_through, ready):
         """Returns (passed, void, disarm); the gate's ports in this cycle."""
@@ -28,9 +30,14 @@ class Model:
                 entry[2] = verdict
         passed = void = None
         room = intent is None or len(self.waiting) < self.depth
-        if room and self.waiting and (self.waiting[0][2] is False or (
+        if self.crowded:
+            void = (*self.crowded, Reason.RATE)
+            self.crowded = None
+            first = False
+        elif self.waiting and now >= self.head_from and (self.waiting[0][2] is False or (
                 ready and (self.waiting[0][2] or not self.waiting[0][3]))):
             instrument, decided, good, _ = self.waiting.popleft()
+            self.head_from = now + 2
             if good is not False:
                 passed = (instrument, decided)
             else:
@@ -46,13 +53,11 @@ class Model:
             unproven = cut_through and not committed and verdict is None and not watch_full
             good = True if committed else verdict
             if not room:
-                void = (intent, now, Reason.RATE)
+                self.crowded = (intent, now)
             else:
                 if unproven:
                     self.watched.append(intent)
-                if first and good is False:
-                    void = (intent, now, Reason.BAD_FRAME)
-                elif first and (good or unproven) and ready:
+                if first and (good or unproven) and ready:
                     passed = (intent, now)
                 else:
                     self.waiting.append([intent, now, good, not unproven])
@@ -92,6 +97,7 @@ class Bench:
             if valid or void:
                 assert order.price == 3 * decided       # the whole intent, not a mixture
                 assert released == now
+            assert not (valid and void)
             self.result.append((
                 (order.instrument, decided) if valid and ready else None,
                 (order.instrument, decided, reason) if void else None,
@@ -106,11 +112,11 @@ def passed(result):
     return [(cycle, *out) for cycle, (out, _, _) in enumerate(result) if out]
 
 
-def test_after_fcs_releases_in_the_cycle_of_the_verdict_and_then_one_a_cycle():
+def test_after_fcs_releases_in_the_cycle_of_the_verdict_and_then_one_every_other_cycle():
     result = Bench([(11, False, None, False, True), *idle(4), (12, False, None, False, True),
                     *idle(3), (13, False, None, False, True), (None, False, True, False, True),
                     *idle(4)]).result
-    assert passed(result) == [(10, 11, 0), (11, 12, 5), (12, 13, 9)]
+    assert passed(result) == [(10, 11, 0), (12, 12, 5), (14, 13, 9)]
 
 
 def test_an_intent_in_the_cycle_of_its_verdict_passes_in_that_cycle():
@@ -132,9 +138,10 @@ def test_a_bad_verdict_voids_what_waits_with_its_reason():
 
 
 @pytest.mark.parametrize("cut_through", (False, True))
-def test_a_bad_verdict_in_the_same_cycle_voids(cut_through):
+def test_a_bad_verdict_in_the_same_cycle_voids_in_the_next(cut_through):
     result = Bench([(11, False, False, cut_through, True), *idle(2)]).result
-    assert result[0] == (None, (11, 0, Reason.BAD_FRAME), None)
+    assert result[0] == (None, None, None)
+    assert result[1] == (None, (11, 0, Reason.BAD_FRAME), None)
 
 
 def test_what_passed_on_a_bad_frame_disarms_its_instruments():
@@ -152,8 +159,8 @@ def test_what_passed_on_a_good_frame_disarms_nothing():
 
 def test_an_intent_without_room_is_refused_and_the_others_stay():
     result = Bench([*((n, False, None, False, True) for n in range(9)),
-                    (None, False, True, False, True), *idle(8)]).result
-    assert result[8] == (None, (8, 8, Reason.RATE), None)
+                    (None, False, True, False, True), *idle(18)]).result
+    assert result[9] == (None, (8, 8, Reason.RATE), None)
     assert [instrument for _, instrument, _ in passed(result)] == list(range(8))
 
 
