@@ -47,6 +47,8 @@ class BookAuthority(wiring.Component):
         Of the memory.
     o_rows : Out, strobe(row_write)
     o_state : Out, strobe(state_write)
+    i_busy : In, 1 bit
+        The state of this message's book must not be written in this cycle.
     o_finished : Out, 48 bits
         Number of the last message done.
     i_host_waits, o_host_turn, i_host_done : In, Out, In, 1 bit
@@ -79,6 +81,7 @@ class BookAuthority(wiring.Component):
             "i_newer": In(1),
             "o_rows": Out(strobe(row_write(row_levels))),
             "o_state": Out(strobe(state_write(levels))),
+            "i_busy": In(1),
             "o_finished": Out(NUMBER),
             "i_host_waits": In(1),
             "o_host_turn": Out(1),
@@ -273,7 +276,7 @@ class BookAuthority(wiring.Component):
                 with m.Elif(~withdrawn):
                     m.next = "STORE"
             # The state first: the memory judges the book by the number that is in there.
-            with m.State("KEEP"):
+            with m.State("KEEP"), m.If(~self.i_busy):
                 m.d.comb += self.o_state.valid.eq(1)
                 read(message.index, message.channel)
                 m.next = "TOUCH"
@@ -300,7 +303,7 @@ class BookAuthority(wiring.Component):
                 ]
                 m.d.comb += self.o_count_exhausted.eq(applying & exhausted)
                 m.next = "SAY"
-            with m.State("SAY"):
+            with m.State("SAY"), m.If(~self.i_busy):
                 m.d.comb += [
                     self.o_book.valid.eq(1),
                     self.o_late.eq(~end.previewed | ~tradable),
@@ -312,7 +315,7 @@ class BookAuthority(wiring.Component):
                     done.eq(1),
                 ]
                 m.next = "IDLE"
-            with m.State("STORE"):
+            with m.State("STORE"), m.If(~self.i_busy):
                 m.d.comb += [
                     done.eq(1),
                     self.o_count_preview_mismatch.eq(end.previewed & unexpected),

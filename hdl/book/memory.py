@@ -71,8 +71,9 @@ class BookMemory(wiring.Component):
     o_newer : Out, 1 bit
         A cycle later than the rest: the book's snapshot is newer than what was lost of its
         channel, and than the last damaged frame that named it.
-    o_collided : Out, 1 bit
-        The state was being written when it was read: it means nothing.
+    o_busy : Out, 1 bit
+        The preview's read is about the instrument in ``i_state.payload``: its state must not be
+        written in this cycle.
     i_rows : In, strobe(row_write)
     i_state : In, strobe(state_write)
     i_last, i_damage, i_gap : In, strobe(NumberWrite)
@@ -95,7 +96,7 @@ class BookMemory(wiring.Component):
             "o_state": Out(book_state(levels)),
             "o_last": Out(NUMBER),
             "o_newer": Out(1),
-            "o_collided": Out(1),
+            "o_busy": Out(1),
             "i_rows": In(strobe(row_write(row_levels))),
             "i_state": In(strobe(state_write(levels))),
             "i_last": In(strobe(NumberWrite)),
@@ -122,7 +123,7 @@ class BookMemory(wiring.Component):
         index = address.index[:index_bits]
 
         # Nobody uses what is read in the very cycle in which it is written: the preview does not
-        # as long as the authority works on that book, except the state, where `o_collided` tells.
+        # as long as the authority works on that book, except the state, which then has to wait.
         def block(name, shape, depth):
             m.submodules[name] = made = memory.Memory(
                 shape=unsigned(Shape.cast(shape).width), depth=depth, init=[],
@@ -186,7 +187,7 @@ class BookMemory(wiring.Component):
             of_authority.eq(self.i_authority.valid & ~self.i_preview.valid),
             self.o_for_preview.eq(of_preview),
             self.o_for_authority.eq(of_authority),
-            self.o_collided.eq(
-                self.i_state.valid & (self.i_state.payload.index == address.index)),
         ]
+        m.d.comb += self.o_busy.eq(
+            of_preview & (self.i_state.payload.index == address.index))
         return m

@@ -56,7 +56,7 @@ class TouchPreview(wiring.Component):
         Registers of the message, one cycle after their event.
     i_lost : In, 1 bit
         A frame is being lost.
-    i_loaded, i_rows, i_state, i_last, i_newer, i_collided
+    i_loaded, i_rows, i_state, i_last, i_newer
         The memory's answer; ``i_newer`` another cycle later.
     i_finished : In, 48 bits
         Number of the last message that the authority has done.
@@ -86,7 +86,6 @@ class TouchPreview(wiring.Component):
             "i_state": In(book_state(levels)),
             "i_last": In(NUMBER),
             "i_newer": In(1),
-            "i_collided": In(1),
             "i_finished": In(NUMBER),
             "i_idle": In(1),
             "i_settled": In(1),
@@ -149,7 +148,7 @@ class TouchPreview(wiring.Component):
         m.d.sync += [judges.eq(self.i_loaded & asked_known), judges_book.eq(loads)]
         with m.If(self.i_loaded):
             m.d.sync += [
-                whole.eq(state.built & ~state.stale & ~self.i_collided & settled
+                whole.eq(state.built & ~state.stale & settled
                          & ~header.suspect),
                 done.eq(all_done | (self.i_last <= finished)),
             ]

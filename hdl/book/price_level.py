@@ -214,7 +214,7 @@ class PriceLevelBook(wiring.Component):
             preview.i_header.eq(writer.o_header),
             preview.i_loaded.eq(memory.o_for_preview),
             preview.i_last.eq(memory.o_last),
-            preview.i_collided.eq(memory.o_collided),
+            authority.i_busy.eq(memory.o_busy),
             preview.i_finished.eq(authority.o_finished),
             preview.i_idle.eq(idle),
             preview.i_settled.eq(self.o_ready & ~writer.o_pending_verdict & ~losses.o_unsettled),

@@ -3,7 +3,7 @@
 import pytest
 from book_bench import play
 from book_game import SNAPSHOTS, Game, increment, snapshot
-from book_golden import BID, CHANGED
+from book_golden import BID, CHANGED, TICKER, Message
 
 
 @pytest.mark.parametrize("depth, rows", [(3, 1), (9, 3), (20, 5)])
@@ -27,3 +27,13 @@ def test_empty_message_that_ends_before_its_index_is_known_stops_the_preview():
                increment(0, 50, 51), increment(0, 8, 9, (BID, CHANGED, 100, 9)), drain=0)
     heard = game.run()
     assert [event[2] for _, event in heard.o] == [True, True, False]
+
+
+def test_a_ticker_may_be_traded_on_in_whatever_cycle_the_update_before_it_is_kept():
+    game = Game()
+    game.frame(snapshot(0, 7, [(100, 1), (90, 2)], [(110, 4)]), channel=SNAPSHOTS)
+    for drain in range(48):
+        game.frame(increment(0, 7 + drain, 8 + drain, (BID, CHANGED, 90, 5 + drain)), drain=drain)
+        game.frame(Message(TICKER, 0))
+    heard = game.run()
+    assert list(heard.tradable.values())[1:] == [1] * 96
