@@ -2,12 +2,8 @@
 """No order leaves that is not permitted: proved by induction, and the proofs can fail."""
 
 import pytest
-from risk_properties import (
-    ArmingIsDeliberate,
-    BudgetIsKept,
-    OrdersArePermitted,
-    OrdersWaitForTheirFrame,
-)
+from arming_properties import ArmingIsDeliberate, BudgetIsKept
+from risk_properties import OrdersArePermitted, OrdersWaitForTheirFrame
 from tickwire.hdl.entry.intent import Reason
 from tickwire.hdl.risk import gate
 from tickwire.sim.formal import prove
