@@ -22,6 +22,7 @@ from tickwire.hdl.risk.gate import RiskGate
 from tickwire.hdl.strategy.launch import LaunchGate
 from tickwire.hdl.strategy.threshold import ThresholdStrategy
 from tickwire.hdl.stream.crossing import ElasticCrossing
+from tickwire.hdl.stream.packet import strobe
 from tickwire.hdl.tcp.session import TransmitSession
 from tickwire.hdl.timing.clock import NanosecondClock
 from tickwire.hdl.timing.stamp import CycleCounter, StampCrossing
@@ -112,13 +113,17 @@ class DataPath(Elaboratable):
             self.feed.i_channel.eq(self.ip_receive.o_channel),
             self.feed.i_match.eq(self.ip_receive.o_match),
         ]
+        # The launch gate alone needs the verdict at once. To all others, which lie far apart, it
+        # goes from a register: nothing is decided between it and the next frame's first event.
+        verdict = registered(m, self.feed.o_verdict, "verdict")
         for source, sink in ((self.feed.o, self.instruments.i), (self.feed.o, self.book.i),
                              (self.feed.o, self.strategy.i_feed),
                              (self.feed.o, self.event_log.i_feed),
-                             (self.feed.o_verdict, self.book.i_verdict),
-                             (self.feed.o_verdict, self.strategy.i_verdict),
                              (self.feed.o_verdict, self.launch.i_verdict),
-                             (self.feed.o_verdict, self.event_log.i_verdict),
+                             (verdict, self.book.i_verdict),
+                             (verdict, self.strategy.i_verdict),
+                             (verdict, self.event_log.i_verdict),
+                             (verdict, self.book_access.i_verdict),
                              (self.instruments.o_early, self.book.i_early),
                              (self.instruments.o, self.book.i_instrument),
                              (self.instruments.o, self.strategy.i_instrument),
@@ -173,6 +178,7 @@ class DataPath(Elaboratable):
         m.d.comb += [
             self.arbiter.i_order_goes_on.eq(self.order_transmit.o_goes_on),
             self.arbiter.i_start.eq(self.mac_transmit.o_start),
+            self.mac_transmit.i_goes_on.eq(self.arbiter.o_goes_on),
             self.mac_transmit.i_abort.eq(self.order_transmit.o_abort),
             self.order_transmit.i_started.eq(self.mac_transmit.o_start),
             self.order_transmit.i_session.eq(self.session.o),
@@ -216,15 +222,15 @@ class DataPath(Elaboratable):
     def connect_host(self, m):
         """What the host sees of it, and what it sends itself."""
         frame_end = Signal(16)
-        with m.If(self.feed.o_verdict.valid):
-            m.d.sync += frame_end.eq(self.feed.o_verdict.payload.stamp)
+        with m.If(self.event_log.i_verdict.valid):
+            m.d.sync += frame_end.eq(self.event_log.i_verdict.payload.stamp)
+        refused = registered(m, self.risk.o_refused, "refused")
         notice = self.instruments.o
         forward(m, self.book.o_book, self.event_log.i_book)
         forward(m, self.order_transmit.o_outcome, self.event_log.i_outcome)
         forward(m, self.order_transmit.o_outcome, self.host_orders.i_outcome)
-        forward(m, self.risk.o_refused, self.event_log.i_refused)
-        forward(m, self.risk.o_refused, self.host_orders.i_refused)
-        forward(m, self.feed.o_verdict, self.book_access.i_verdict)
+        forward(m, refused, self.event_log.i_refused)
+        forward(m, refused, self.host_orders.i_refused)
         forward(m, self.book.o_book, self.book_access.i_book)
         forward(m, self.book_access.o, self.book.i_host)
         forward(m, self.book.o_host, self.book_access.i)
@@ -242,6 +248,13 @@ class DataPath(Elaboratable):
             self.book_access.i_index.eq(self.risk.o_query),
             self.risk.i_tradable.eq(self.book_access.o_tradable),
         ]
+
+
+def registered(m, source, name):
+    """A strobe, one cycle later."""
+    later = strobe(source.payload.shape()).create(path=(name,))
+    m.d.sync += [later.valid.eq(source.valid), later.payload.eq(source.payload)]
+    return later
 
 
 def forward(m, source, sink):

@@ -19,8 +19,8 @@ class LossRecorder(wiring.Component):
     these are announced on ``o_disarm``. If a frame names more instruments than the list holds,
     all instruments are announced and all channels counted as having a gap.
 
-    Latency: ``i_verdict`` → ``o_gap`` 0 cycles, → first ``o_disarm`` and ``o_damage`` 1 cycle, then
-    one a cycle.
+    Latency: ``i_verdict`` → ``o_gap`` 0 cycles, → first ``o_disarm`` and ``o_damage`` 2 cycles,
+    then one a cycle.
 
     Parameters
     ----------
@@ -107,14 +107,16 @@ class LossRecorder(wiring.Component):
         m.d.comb += [
             listed.eq((begin != committed) & ~everything),
             read.addr.eq(begin[:-1]),
+            self.o_gap.payload.number.eq(self.i_number),
+        ]
+        m.d.sync += [
             self.o_damage.valid.eq(listed),
             self.o_damage.payload.index.eq(read.data),
             self.o_damage.payload.number.eq(self.i_number),
             self.o_disarm.valid.eq(listed | everything & (turn < self._instruments)),
             self.o_disarm.payload.eq(Mux(everything, turn, read.data)),
-            self.o_gap.payload.number.eq(self.i_number),
-            self.o_unsettled.eq(listed | everything),
         ]
+        m.d.comb += self.o_unsettled.eq(listed | everything | self.o_damage.valid)
         with m.If(listed):
             m.d.sync += begin.eq(begin + 1)
 

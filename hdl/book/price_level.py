@@ -144,10 +144,12 @@ class PriceLevelBook(wiring.Component):
 
         # After reset the memories are cleared, a word of each in a cycle.
         turn = Signal(range(max(self._instruments, self._channels)))
-        with m.If(~self.o_ready):
-            m.d.sync += [turn.eq(turn + 1), self.o_ready.eq(turn.all())]
+        clearing = Signal(init=1)
+        with m.If(clearing):
+            m.d.sync += [turn.eq(turn + 1), clearing.eq(~turn.all())]
+        m.d.sync += self.o_ready.eq(~clearing)
         m.d.comb += [
-            memory.i_clear.valid.eq(~self.o_ready),
+            memory.i_clear.valid.eq(clearing),
             memory.i_clear.payload.eq(turn),
             writer.enable.eq(self.o_ready),
             authority.enable.eq(self.o_ready),
@@ -210,6 +212,11 @@ class PriceLevelBook(wiring.Component):
             differs.eq(Cat(unlike[n:n + 8].any() for n in range(0, len(unlike), 8))),
             idle.eq(~differs.any()),
         ]
+        # A cycle old: between a verdict and the next message there are more.
+        m.d.sync += [
+            preview.i_settled.eq(self.o_ready & ~writer.o_pending_verdict & ~losses.o_unsettled),
+            preview.i_lost.eq(writer.o_verdict.valid & writer.o_verdict.payload.gap),
+        ]
         m.d.comb += [
             preview.i_header.eq(writer.o_header),
             preview.i_loaded.eq(memory.o_for_preview),
@@ -217,8 +224,6 @@ class PriceLevelBook(wiring.Component):
             authority.i_busy.eq(memory.o_busy),
             preview.i_finished.eq(authority.o_finished),
             preview.i_idle.eq(idle),
-            preview.i_settled.eq(self.o_ready & ~writer.o_pending_verdict & ~losses.o_unsettled),
-            preview.i_lost.eq(writer.o_verdict.valid & writer.o_verdict.payload.gap),
             self.o_tradable.eq(preview.o_tradable),
         ]
 

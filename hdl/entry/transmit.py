@@ -37,8 +37,7 @@ class OrderTransmit(wiring.Component):
     broken off uses up nothing.
 
     Latency: ``i`` → first beat offered 0 cycles; ``i`` → ``o_inexact`` 6 cycles; ``i_done`` →
-    ``o_commit`` 0 cycles; ``i_done`` → ``o_outcome`` 1 cycle; ``i_done`` → not ``o_busy``
-    2 cycles (for a frame broken off: and not before its last beat was taken and thrown away).
+    ``o_commit``, ``o_outcome`` 1 cycle; ``i_done`` → not ``o_busy`` 3 cycles (for a frame broken off: and not before its last beat was taken and thrown away).
 
     Parameters
     ----------
@@ -134,7 +133,7 @@ class OrderTransmit(wiring.Component):
         exhausted = Signal()        # the last beat was taken
         done = Signal()             # the frame has ended on the wire
         inexact = Signal()
-        settling = Signal()         # the session's window shows the commit in the next cycle
+        settling = Signal(2)        # two cycles until the session's window shows the commit
         offered = active & ~exhausted
         taken = offered & self.o.ready
         done_now = self.i_done.valid & begun & ~done
@@ -146,7 +145,7 @@ class OrderTransmit(wiring.Component):
         with m.Else():
             m.d.sync += since.eq(since << 1)
 
-        m.d.sync += settling.eq(0)
+        m.d.sync += settling.eq(settling << 1)
         with m.If(self.i.valid):
             m.d.sync += active.eq(1)
         with m.If(taken):
@@ -155,8 +154,8 @@ class OrderTransmit(wiring.Component):
             m.d.sync += done.eq(1)
         with m.If(finished):
             m.d.sync += [active.eq(0), begun.eq(0), exhausted.eq(0), done.eq(0), inexact.eq(0),
-                         settling.eq(1)]
-        m.d.comb += self.o_busy.eq(self.i.valid | active | settling)
+                         settling[0].eq(1)]
+        m.d.comb += self.o_busy.eq(self.i.valid | active | settling.any())
 
         # Loaded all the time until there is an order: so `i.valid` need not reach all of it.
         session = self.i_session
@@ -234,7 +233,6 @@ class OrderTransmit(wiring.Component):
         aborted = self.i_done.payload.aborted
         outcome = self.o_outcome.payload
         m.d.comb += [
-            self.o_commit.valid.eq(done_now & ~aborted),
             self.o_commit.payload.sequence.eq(holes.sequence),
             self.o_commit.payload.length.eq(Mux(holes.new, *lengths)),
             self.o_commit.payload.new.eq(holes.new),
@@ -247,6 +245,7 @@ class OrderTransmit(wiring.Component):
         ]
         reason = Signal(Reason)
         m.d.sync += [
+            self.o_commit.valid.eq(done_now & ~aborted),
             self.o_outcome.valid.eq(done_now),
             reason.eq(Mux(~aborted, Reason.PASSED,
                           Mux(inexact, Reason.INEXACT_PRICE, Reason.ABORTED))),

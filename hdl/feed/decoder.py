@@ -48,7 +48,7 @@ class FeedDecoder(wiring.Component):
     with a good verdict only.
 
     Latency: beat with an event's last byte → ``o`` 1 cycle, for every alignment. ``i_end`` →
-    ``o_verdict`` 0 cycles, counts 1 cycle; counts of messages follow, one a cycle, from 3 cycles
+    ``o_verdict`` 1 cycle, counts 2 cycles; counts of messages follow, one a cycle, from 4 cycles
     on.
 
     Parameters
@@ -65,9 +65,9 @@ class FeedDecoder(wiring.Component):
         Of the beat.
     i_channel, i_match : In, 6 bits and 1 bit
         Of the datagram: known two cycles before the 32nd byte of the payload comes, at the
-        latest, until ``i_end``.
+        latest, until a cycle after ``i_end``.
     i_end : In, strobe(DatagramEnd)
-        Three cycles after the last beat at the earliest, before the next one's first.
+        Two cycles after the last beat at the earliest, before the next one's first.
     reset_sequence : In, strobe(channel)
         Take the next datagram of this channel as it is.
     o : Out, strobe(FeedEvent)
@@ -224,29 +224,33 @@ class FeedDecoder(wiring.Component):
             for target in ("change", "complete"):
                 m.d.sync += event[target].eq(0)
 
-        # The verdict.
+        # The verdict: registers, but for what is known last of a datagram without messages.
         end, verdict = self.i_end.payload, self.o_verdict.payload
-        ends = self.i_end.valid & end.match
-        good, accepts = Signal(), Signal()
+        ended, matched, sound = Signal(), Signal(), Signal()
+        accepts = Signal()
         m.submodules.tally = tally = MessageTally(len(self.o_count_message))
-        m.d.comb += [
-            good.eq(end.good & ~walk.o_malformed),
-            self.o_verdict.valid.eq(ends & ~repeated),
-            verdict.good.eq(good),
-            verdict.gap.eq(good & sequence.o_gap),
+        m.d.sync += [
+            ended.eq(self.i_end.valid),
+            matched.eq(self.i_end.valid & end.match),
+            sound.eq(end.good),
+            verdict.good.eq(end.good & ~walk.o_malformed),
             verdict.channel.eq(end.channel),
             verdict.stamp.eq(end.stamp),
-            accepts.eq(ends & ~repeated & good),
+        ]
+        m.d.comb += [
+            self.o_verdict.valid.eq(matched & ~repeated),
+            verdict.gap.eq(verdict.good & sequence.o_gap),
+            accepts.eq(self.o_verdict.valid & verdict.good),
             sequence.accept.eq(accepts),
         ]
         m.d.sync += [
             self.o_count_good.eq(accepts),
             self.o_count_gap.eq(accepts & sequence.o_gap),
-            self.o_count_malformed.eq(ends & ~repeated & end.good & walk.o_malformed),
-            self.o_count_duplicate.eq(ends & repeated & end.good),
+            self.o_count_malformed.eq(self.o_verdict.valid & sound & ~verdict.good),
+            self.o_count_duplicate.eq(matched & repeated & sound),
             tally.i_valid.eq(hit & at[MESSAGE]),
             tally.i_kind.eq(walk.o_message),
-            tally.drop.eq(self.i_end.valid & ~accepts),
+            tally.drop.eq(ended & ~accepts),
         ]
 
         m.d.comb += [

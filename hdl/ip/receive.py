@@ -46,7 +46,7 @@ class IpReceive(wiring.Component):
     says not good. A datagram with an empty payload gives no beats and no ``o_end``, but is counted.
 
     Latency: frame beat → payload beat 1 cycle. First payload beat → ``o_match``, ``o_channel``
-    2 cycles. ``i_end`` → ``o_end`` and counts 2 cycles.
+    2 cycles. ``i_end`` → ``o_end`` 1 cycle, counts 2 cycles.
 
     Parameters
     ----------
@@ -274,18 +274,16 @@ class IpReceive(wiring.Component):
         for index, (name, failure) in enumerate(zip(self._counts, failures, strict=False)):
             earlier = reduce(or_, failures[:index], 0)
             m.d.sync += getattr(self, f"o_count_{name}").eq(countable & failure & ~earlier)
-        passed = Signal()
         verdict = self.o_end.payload
-        m.d.sync += [
-            passed.eq(countable & ~reduce(or_, failures)),
+        m.d.comb += [
             self.o_end.valid.eq(ended & held["payload_seen"]),
+            verdict.good.eq(countable & ~reduce(or_, failures)),
             verdict.stamp.eq(end_stamp),
             verdict.match.eq(self.o_match),
             verdict.channel.eq(self.o_channel),
         ]
-        m.d.comb += [
-            verdict.good.eq(passed),
-            self.o_count_no_subscription.eq(passed & ~self.o_match),
-            self.o_count_accepted.eq(passed & self.o_match),
+        m.d.sync += [
+            self.o_count_no_subscription.eq(verdict.good & ~self.o_match),
+            self.o_count_accepted.eq(verdict.good & self.o_match),
         ]
         return m

@@ -25,6 +25,8 @@ class TransmitArbiter(wiring.Component):
     i_order, i_reply, i_host : In, packet_stream(8)
         In the order of their ranks at a frame's boundary, the highest first.
     o : Out, packet_stream(8)
+    o_goes_on : Out, 1 bit
+        ``o.valid``, of a frame that has begun.
     i_order_goes_on : In, 1 bit
         ``i_order.valid``, but it may come a cycle later: all that a frame needs which has begun.
     i_start : In, 1 bit
@@ -40,6 +42,7 @@ class TransmitArbiter(wiring.Component):
             "i_reply": In(packet_stream(LANES)),
             "i_host": In(packet_stream(LANES)),
             "o": Out(packet_stream(LANES)),
+            "o_goes_on": Out(1),
             "i_order_goes_on": In(1),
             "i_start": In(1),
             "o_order_active": Out(1),
@@ -65,6 +68,7 @@ class TransmitArbiter(wiring.Component):
         m.d.comb += [
             self.o.valid.eq(Mux(locked, chosen_valid, order.valid | reply.valid | host.valid)),
             self.o.payload.eq(chosen),
+            self.o_goes_on.eq(chosen_valid),
             self.o.payload.first.eq(chosen.first | ~locked),
             order.ready.eq(locked & offered_order & self.o.ready),
             reply.ready.eq(locked & ~offered_order & offered_reply & self.o.ready),

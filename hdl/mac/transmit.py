@@ -73,6 +73,9 @@ class MacTransmit(wiring.Component):
     -------
     i : In, packet_stream(8)
         Frame from the destination address without FCS, ``begin`` = 0, ``end`` at least 1.
+    i_goes_on : In, 1 bit
+        ``i.valid``, of a frame that has begun: so a source whose first beat comes late in the cycle
+        has a short way.
     i_abort : In, 1 bit
         Breaks off the frame in progress: acts from the cycle in which START stands on ``o`` up to
         the cycle before TERMINATE does. Ignored when idle.
@@ -101,6 +104,7 @@ class MacTransmit(wiring.Component):
                              f"not {gap!r}")
         super().__init__({
             "i": In(packet_stream(LANES)),
+            "i_goes_on": In(1),
             "i_abort": In(1),
             "i_fault": In(1),
             "i_remote_fault": In(1),
@@ -299,7 +303,7 @@ class MacTransmit(wiring.Component):
             with m.Case(_State.TERMINATE):
                 end_frame(0)
 
-        underrun = in_beats & ~padding & ~self.i.valid
+        underrun = in_beats & ~padding & ~self.i_goes_on
         with m.If(~in_idle & (self.i_abort | fault | underrun)):
             m.d.sync += [
                 word.eq(word_const([Character.ERROR] * 4 + [Character.TERMINATE]

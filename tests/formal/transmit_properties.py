@@ -52,6 +52,7 @@ class FramesLeaveWhole(wiring.Component):
         m.submodules.transmit = transmit = self.transmit
         wiring.connect(m, wiring.flipped(self.i), transmit.i)
         m.d.comb += [
+            transmit.i_goes_on.eq(transmit.i.valid),
             transmit.i_abort.eq(self.i_abort | (0 if self.hears_aborts else self.nowhere)),
             transmit.i_fault.eq(self.i_fault),
             transmit.i_remote_fault.eq(self.i_remote_fault),

@@ -106,10 +106,10 @@ def losses(steps, *, cut_through=1, depth=4, cycles=40):
 BAD, GOOD, GAP = (0, 0, 2), (1, 0, 2), (1, 1, 2)
 
 
-def test_damage_is_announced_from_the_next_cycle_on():
+def test_damage_is_announced_two_cycles_later():
     gaps, damaged, disarmed, unsettled = losses(
         {0: (5, None), 1: (3, None), 4: (None, BAD), 10: (1, None), 12: (None, GOOD)})
-    assert damaged == disarmed == [(5, 5), (6, 3)] and unsettled == [5, 6] and not gaps
+    assert damaged == disarmed == [(6, 5), (7, 3)] and unsettled == [5, 6, 7] and not gaps
 
 
 def test_without_cut_through_a_bad_frame_is_as_if_it_had_never_come():

@@ -42,7 +42,7 @@ def test_orders_on_the_wire():
     m.submodules.orders = orders = OrderTransmit()
     m.submodules.mac = mac = MacTransmit()
     m.d.comb += [orders.i_session.eq(session.o), mac.i_abort.eq(orders.o_abort),
-                 orders.i_started.eq(mac.o_start)]
+                 orders.i_started.eq(mac.o_start), mac.i_goes_on.eq(mac.i.valid)]
     connect(m, orders.o_commit, session.i_commit)
     connect(m, orders.o, mac.i)
     connect(m, mac.o_done, orders.i_done)

@@ -58,7 +58,7 @@ def test_new_order_frame_and_its_cycles():
     assert frame.start == order + 1
     assert frame.taken == list(range(order + 1, order + 1 + NEW_BEATS))
     assert len(frame.octets) == 150
-    assert at(bench, "commit") == [frame.done]
+    assert at(bench, "commit") == [frame.done + 1]
     assert at(bench, "outcome") == [frame.done + 1]
     assert not at(bench, "abort")
 
@@ -292,9 +292,9 @@ def test_orders_back_to_back():
     assert [message["client_id"] for _, message in parsed[:3]] == [1, 2, 3]
     assert [message["quantity"] for _, message in parsed[:3]] == [1, 2, 3]
     assert parsed[3][1]["last_processed"] == 4
-    # done → not busy 2 cycles → intent taken, order a cycle later
+    # done → not busy 3 cycles → intent taken, order a cycle later
     for before, cycle in zip(bench.frames[:2], cycles[1:3], strict=True):
-        assert cycle == before.done + 3
+        assert cycle == before.done + 4
 
 
 @pytest.mark.parametrize("when", ["leaving", "with the commit"])

@@ -177,11 +177,12 @@ def run(sent, seed=1, dut=None):
 
     async def bench(ctx):
         cycle = 0
-        ended = None    # the datagram that ended in the cycle before
+        # Datagrams that ended one cycle and two cycles before
+        ended, ended_stamp, counting = None, None, None
 
         async def step(one, beat=None, known=False, end=None):
             """One cycle: drives, observes."""
-            nonlocal cycle, ended
+            nonlocal cycle, ended, ended_stamp, counting
             data, begin, stop, first, last = beat or (
                 rng.getrandbits(64), rng.getrandbits(3), rng.randrange(9), rng.getrandbits(1),
                 rng.getrandbits(1))
@@ -201,13 +202,14 @@ def run(sent, seed=1, dut=None):
                 one.events.append((cycle, ctx.get(dut.o.payload)))
             if seen >> 1 & 1:
                 verdict = ctx.get(dut.o_verdict.payload)
-                assert end is not None and verdict.stamp == stamp
-                assert verdict.channel == one.channel
-                one.verdicts.append((verdict.good, verdict.gap))
+                assert ended is not None and verdict.stamp == ended_stamp
+                assert verdict.channel == ended.channel
+                ended.verdicts.append((verdict.good, verdict.gap))
             for place, name in enumerate(COUNTS):
                 if seen >> 2 + place & 1:
-                    ended.counts.append(name)
-            ended = one if end is not None else None
+                    counting.counts.append(name)
+            counting = ended
+            ended, ended_stamp = (one, stamp) if end is not None else (None, None)
             counted = seen >> 2 + len(COUNTS)
             if counted:
                 assert counted & counted - 1 == 0, "one message a cycle"
@@ -241,9 +243,10 @@ def run(sent, seed=1, dut=None):
                 while rng.random() < one.bubbles:
                     await step(one, known=number and (cycle >= start + 2 or number > sure))
                 await step(one, beat, known=cycle >= start + 2 or number >= sure)
-            for _ in range(2 + rng.choice([0, 0, 1, 3])):
+            for _ in range(1 + rng.choice([0, 0, 1, 3])):
                 await step(one, known=cycle >= start + 2)
             await step(one, known=True, end=True)
+            await step(one, known=True)
             for _ in range(rng.choice([0, 1, 5])):
                 await step(one)
         idle = Sent(b"", match=False)

@@ -85,7 +85,7 @@ def receive(frames, subscriptions, seed=1):
         ctx.set(dut.subscribe.valid, 0)
 
         due = {}                    # cycle at which match must stand -> datagram
-        expected_end = [None, None]  # frames whose o_end may come in this cycle and the next
+        expected_end = [None, None]  # frames that may be counted in this cycle and the next
         before = None, None, None   # beat, its data and its frame, a cycle ago
         open_index = None
         for cycle in range(max(ends) + 6):
@@ -125,12 +125,13 @@ def receive(frames, subscriptions, seed=1):
                     open_index = None
             if cycle in due:
                 due[cycle].match = ctx.get(dut.o_match), ctx.get(dut.o_channel)
-            if seen >> 1:
-                assert expected_end[0] is not None, "a verdict without the end of a frame"
+            if seen >> 2:
+                assert expected_end[0] is not None, "a count without the end of a frame"
             if seen >> 1 & 1:
+                assert expected_end[1] is not None, "a verdict without the end of a frame"
                 verdict = ctx.get(dut.o_end.payload)
-                assert verdict.stamp == stamp[cycle - 2]
-                datagrams[expected_end[0]].ends.append(
+                assert verdict.stamp == stamp[cycle - 1]
+                datagrams[expected_end[1]].ends.append(
                     (verdict.good, verdict.match, verdict.channel))
             datagrams[expected_end[0] if expected_end[0] is not None else 0].counts += [
                 name for place, name in enumerate(COUNTS) if seen >> 2 + place & 1]

@@ -39,6 +39,7 @@ class MacPair(wiring.Component):
         wiring.connect(m, receive.o, wiring.flipped(self.received))
         wiring.connect(m, receive.o_end, wiring.flipped(self.received_end))
         m.d.comb += [
+            transmit.i_goes_on.eq(transmit.i.valid),
             rx.clk.eq(self.rx_clk),
             rx.rst.eq(self.rx_rst),
             crossing.i.valid.eq(self.xgmii_rx_valid),

@@ -1,7 +1,7 @@
 """MacTransmit at a link fault: no frame begins, none stays whole, none waits for better times."""
 
 import pytest
-from amaranth.hdl import Cat
+from amaranth.hdl import Cat, Module
 from amaranth.sim import Simulator
 from tickwire.hdl.mac.transmit import MacTransmit
 from xgmii_bench import find_frames, gaps, seeded, with_fcs
@@ -50,7 +50,10 @@ def run(frames, faults, cycles):
                 beats.pop(0)
             await ctx.tick()
 
-    sim = Simulator(dut)
+    m = Module()
+    m.submodules.dut = dut
+    m.d.comb += dut.i_goes_on.eq(dut.i.valid)
+    sim = Simulator(m)
     sim.add_clock(6.4e-9)
     sim.add_testbench(bench)
     sim.run()

@@ -42,7 +42,7 @@ def run(orders, hosts, cycles, aborts=(), replies=()):
     m.d.comb += arbiter.i_order_goes_on.eq(arbiter.i_order.valid)
     m.submodules.mac = mac = MacTransmit()
     wiring.connect(m, arbiter.o, mac.i)
-    m.d.comb += arbiter.i_start.eq(mac.o_start)
+    m.d.comb += [arbiter.i_start.eq(mac.o_start), mac.i_goes_on.eq(arbiter.o_goes_on)]
     words, starts, ends = [], [], []
     order, host = Source(arbiter.i_order, orders), Source(arbiter.i_host, hosts)
     reply = Source(arbiter.i_reply, replies)
