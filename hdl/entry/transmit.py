@@ -37,7 +37,8 @@ class OrderTransmit(wiring.Component):
     broken off uses up nothing.
 
     Latency: ``i`` → first beat offered 0 cycles; ``i`` → ``o_inexact`` 6 cycles; ``i_done`` →
-    ``o_commit``, ``o_outcome`` 1 cycle; ``i_done`` → not ``o_busy`` 3 cycles (for a frame broken off: and not before its last beat was taken and thrown away).
+    ``o_commit``, ``o_outcome`` 1 cycle; ``i_done`` → not ``o_busy`` 3 cycles (for a frame broken
+    off: and not before its last beat was taken and thrown away).
 
     Parameters
     ----------
