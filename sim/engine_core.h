@@ -32,13 +32,7 @@ class TxSink {
 
 class Core {
  public:
-  explicit Core(TxSink &sink) : sink_(sink) {
-    top_.rst = top_.rx_rst = 1;
-    top_.eval();
-    for (int k = 0; k < 4; k++) edge();
-    top_.rst = top_.rx_rst = 0;
-    cycles_ = 0;
-  }
+  explicit Core(TxSink &sink) : sink_(sink) { top_.eval(); }
 
   void set_event_ring(uint8_t *ring, uint64_t records) {
     ring_ = ring;
@@ -104,11 +98,11 @@ class Core {
  private:
   void edge() {
     // Inputs change with the falling edges, outputs are read before the rising ones.
-    top_.clk = top_.rx_clk = 0;
+    top_.clk = 0;
     top_.eval();
     dump(0);
     sample();  // what stood on the outputs when the edge came
-    top_.clk = top_.rx_clk = 1;
+    top_.clk = 1;
     top_.eval();
     dump(kPeriodPs / 2);
     // The bus strobes are high for this one edge.
