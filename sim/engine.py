@@ -12,8 +12,8 @@ It drives a top component with exactly these ports:
 ``i_skip``    64 bits, in: the time counters count so many cycles more than one
 ============  ==================================================================
 
-Its domains ``sync`` and ``rx`` have one clock here, ``clk``. There is no reset: registers begin with
-their initial values.
+Its domains ``sync`` and ``rx`` have one clock here, ``clk``. There is no reset: registers begin
+with their initial values.
 """
 
 from __future__ import annotations
