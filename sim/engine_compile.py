@@ -1,4 +1,4 @@
-"""Compiles the C++ of a gateware for this processor, and for what a gateware usually does."""
+"""Compiles the C++ of a gateware, laid out for what a gateware usually does."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ def _compiler() -> str:
     return os.environ.get("CXX", "g++")
 
 
-def _macros(*flags: str) -> str:
-    """What the compiler defines by itself: they name it, its version and the instruction sets."""
+def _macros() -> str:
+    """What the compiler defines by itself: its name, its version, the kind of processor."""
     if shutil.which(_compiler()) is None:
         return ""
-    return subprocess.run([_compiler(), *flags, "-dM", "-E", "-x", "c++", os.devnull],
+    return subprocess.run([_compiler(), "-dM", "-E", "-x", "c++", os.devnull],
                           capture_output=True, text=True, check=False).stdout
 
 
 def compiler_identity() -> str:
-    """For hashes: a library is made for one compiler and for one kind of processor."""
-    return f"{_compiler()}\n{_macros('-march=native') or _macros()}"
+    """For hashes: a library is made by one compiler and for one kind of processor."""
+    return f"{_compiler()}\n{_macros()}"
 
 
 def compile_library(folder: Path, *, waves: bool, say: Callable[[str], None]) -> None:
@@ -85,8 +85,6 @@ def compile_library(folder: Path, *, waves: bool, say: Callable[[str], None]) ->
            and source.suffix == ".cpp" and not source.stem.endswith("Slow")]
     flags = [*_COMPILE, f"-DVM_TRACE={int(waves)}", "-I", str(folder), "-I", str(include),
              "-I", str(include / "vltstd")]
-    if _macros("-march=native"):
-        flags.append("-march=native")
     done, jobs = 0, len(sources) + len(hot)
 
     def compiled(source: Path, *more: str) -> str:

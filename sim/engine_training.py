@@ -18,13 +18,14 @@ from tickwire.sim.wire_words import frames_to_words
 __all__ = ["train"]
 
 PACKETS = 500
+SEED = 2                    # not the traffic that `make bench` measures with
 
 
 def train(library: Path) -> None:
     """Play PACKETS packets."""
     with tempfile.TemporaryDirectory(prefix="tickwire-training-") as name:
         capture = Path(name) / "frames.pcap"
-        write_traffic(capture, 1, PACKETS)
+        write_traffic(capture, SEED, PACKETS)
         words = frames_to_words(packet.data for packet in read_capture(capture))
     with Engine(library) as engine:
         engine.run(words.data, words.control)
