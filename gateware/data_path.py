@@ -194,12 +194,16 @@ class DataPath(Elaboratable):
         for sink in (self.pause_timer.i, self.ether_statistics.i_summary,
                      self.interface_statistics.i_summary):
             forward(m, self.frame_summary.o, sink)
-        forward(m, self.mac_transmit.o_done, self.interface_statistics.i_done)
+        # What is counted of frames sent is all a cycle old, so that counting holds up no order.
+        done = registered(m, self.mac_transmit.o_done, "done")
+        forward(m, done, self.interface_statistics.i_done)
         sent = self.mac_transmit.i
-        m.d.comb += [
+        m.d.sync += [
             self.interface_statistics.i_sent.valid.eq(sent.valid & sent.ready),
             self.interface_statistics.i_sent.payload.eq(sent.payload),
             self.interface_statistics.i_start.eq(self.mac_transmit.o_start),
+        ]
+        m.d.comb += [
             self.ether_statistics.max_length.eq(self.mac_receive.max_length),
             self.pause_gate.i_pause.eq(self.pause_timer.o_pause_host),
             self.mac_transmit.i_fault.eq(~self.link_fault.o_up),

@@ -8,7 +8,7 @@ from tickwire.gateware.records import BOOK, ORDER, TICKER
 from tickwire.hdl.book.event import BookEvent
 from tickwire.hdl.csr.event import EventWord
 from tickwire.hdl.entry.intent import OrderOutcome
-from tickwire.hdl.feed.event import FeedEvent, FeedEventKind, FrameVerdict
+from tickwire.hdl.feed.event import FeedEvent, FeedEventKind, FrameVerdict, is_kind
 from tickwire.hdl.stream.packet import strobe
 
 from .record_lane import WORDS, RecordLane
@@ -154,12 +154,12 @@ class EventLog(wiring.Component):
     def _tickers(self, m, lane):
         event = self.i_feed.payload
         known, index = Signal(), Signal(7)
-        with m.If(self.i_feed.valid & (event.kind == FeedEventKind.INSTRUMENT)):
+        with m.If(self.i_feed.valid & is_kind(event.kind, FeedEventKind.INSTRUMENT)):
             m.d.sync += known.eq(0)
         with m.If(self.i_index.valid):
             m.d.sync += [known.eq(1), index.eq(self.i_index.payload)]
         m.d.comb += [
-            lane.i.valid.eq(self.i_feed.valid & (event.kind == FeedEventKind.TICKER) & known
+            lane.i.valid.eq(self.i_feed.valid & is_kind(event.kind, FeedEventKind.TICKER) & known
                             & self.publish_ticker & self._spare),
             lane.i.payload.eq(packed(
                 TICKER, bid_price=event.bid_price, bid_amount=event.bid_amount,

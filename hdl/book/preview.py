@@ -21,6 +21,7 @@ from tickwire.hdl.feed.event import (
     FrameVerdict,
     MessageKind,
     Side,
+    is_kind,
 )
 from tickwire.hdl.stream.packet import strobe
 
@@ -100,7 +101,7 @@ class TouchPreview(wiring.Component):
         event, header = self.i.payload, self.i_header
 
         def comes(kind):
-            return self.i.valid & (event.kind == kind)
+            return self.i.valid & is_kind(event.kind, kind)
 
         # What is held.
         rows = Signal(data.ArrayLayout(data.ArrayLayout(Entry, size), 2), reset_less=True)

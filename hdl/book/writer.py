@@ -1,6 +1,6 @@
 """Feed events become records in the queue, in messages that are numbered."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from tickwire.hdl.book.memory import NumberWrite
@@ -13,7 +13,13 @@ from tickwire.hdl.book.record import (
     Record,
     side_key,
 )
-from tickwire.hdl.feed.event import FeedEvent, FeedEventKind, FrameVerdict, MessageKind
+from tickwire.hdl.feed.event import (
+    FeedEvent,
+    FeedEventKind,
+    FrameVerdict,
+    MessageKind,
+    is_kind,
+)
 from tickwire.hdl.stream.packet import strobe
 
 __all__ = ["RecordWriter"]
@@ -91,15 +97,15 @@ class RecordWriter(wiring.Component):
         event, header = self.i.payload, self.o_header
 
         # Fields are kept at once; what is done with them is decided a cycle later, by `kind`.
-        valid, kind, last = Signal(), Signal(FeedEventKind), Signal()
+        valid, kind, last = Signal(), Signal.like(Value.cast(event.kind)), Signal()
         arriving, level = (Signal(LevelRecord, reset_less=True, name=name)
                            for name in ("arriving", "level"))
         m.d.sync += [valid.eq(self.i.valid), kind.eq(event.kind), last.eq(event.last)]
-        with m.If(self.i.valid & (event.kind == FeedEventKind.INSTRUMENT)):
+        with m.If(self.i.valid & is_kind(event.kind, FeedEventKind.INSTRUMENT)):
             m.d.sync += [
                 getattr(header, name).eq(getattr(event, name))
                 for name in ("message", "channel", "suspect", "timestamp")]
-        with m.If(self.i.valid & (event.kind == FeedEventKind.HEADER)):
+        with m.If(self.i.valid & is_kind(event.kind, FeedEventKind.HEADER)):
             m.d.sync += [
                 getattr(header, name).eq(getattr(event, name))
                 for name in ("previous_change_id", "change_id", "final", "complete")]
@@ -112,7 +118,7 @@ class RecordWriter(wiring.Component):
         ]
 
         def comes(*kinds):
-            return valid & Cat(kind == one for one in kinds).any()
+            return valid & is_kind(kind, *kinds)
 
         begins = Signal()
         m.d.comb += begins.eq(comes(FeedEventKind.INSTRUMENT))

@@ -70,8 +70,9 @@ class OrderTransmit(wiring.Component):
     o_inexact : strobe of 7 bits
         This instrument's price could not be converted: disarm it.
     o_busy : 1 bit
-        An intent that the risk gate takes in this cycle must be refused. Includes the cycle of
-        ``i``, and lasts until ``i_session`` and the window that follows from it show the commit.
+        An intent that the risk gate takes in this cycle must be refused. From the cycle after
+        ``i`` on (in that of ``i`` the gate refuses by itself) until ``i_session`` and the window
+        that follows from it show the commit.
     now : 16 bits
         Cycle counter, for the stamp ``preamble``.
     i_time : 64 bits
@@ -156,7 +157,7 @@ class OrderTransmit(wiring.Component):
         with m.If(finished):
             m.d.sync += [active.eq(0), begun.eq(0), exhausted.eq(0), done.eq(0), inexact.eq(0),
                          settling[0].eq(1)]
-        m.d.comb += self.o_busy.eq(self.i.valid | active | settling.any())
+        m.d.comb += self.o_busy.eq(active | settling.any())
 
         # Loaded all the time until there is an order: so `i.valid` need not reach all of it.
         session = self.i_session

@@ -1,9 +1,10 @@
 """What a feed decoder says: fields of market data messages, as they arrive."""
 
+from amaranth.hdl import Cat, Value
 from amaranth.lib import data, enum
 
 __all__ = ["Side", "Change", "MessageKind", "FeedEventKind", "FeedEvent", "FrameVerdict",
-           "price_key"]
+           "is_kind", "price_key"]
 
 
 class Side(enum.Enum, shape=1):
@@ -29,17 +30,26 @@ class MessageKind(enum.Enum, shape=2):
     TICKER = 2
 
 
-class FeedEventKind(enum.Enum, shape=3):
-    """Which fields of :class:`FeedEvent` have just become valid."""
+class FeedEventKind(enum.Enum, shape=8):
+    """Which fields of :class:`FeedEvent` have just become valid.
 
-    INSTRUMENT = 0  # message, instrument_id, timestamp, channel, sequence, suspect
-    HEADER = 1      # previous_change_id, change_id, final, complete (not in a ticker)
-    PRICE = 2       # side, change, price of a level; its amount comes at least one cycle later
-    LEVEL = 3       # amount, last; side, change and price still stand
-    END = 4         # the message ends without a level (its group is empty)
-    BID = 5         # ticker: best bid in `price`
-    ASK = 6         # ticker: best ask in `price`
-    TICKER = 7      # ticker whole: bid_price, bid_amount, price, amount (of the ask)
+    One bit each, as many far places look for one of them: :func:`is_kind`.
+    """
+
+    INSTRUMENT = 1  # message, instrument_id, timestamp, channel, sequence, suspect
+    HEADER = 2      # previous_change_id, change_id, final, complete (not in a ticker)
+    PRICE = 4       # side, change, price of a level; its amount comes at least one cycle later
+    LEVEL = 8       # amount, last; side, change and price still stand
+    END = 16        # the message ends without a level (its group is empty)
+    BID = 32        # ticker: best bid in `price`
+    ASK = 64        # ticker: best ask in `price`
+    TICKER = 128    # ticker whole: bid_price, bid_amount, price, amount (of the ask)
+
+
+def is_kind(kind, *kinds):
+    """Whether an event's ``kind`` is one of these: their bits."""
+    bits = Value.cast(kind)
+    return Cat(bits[one.value.bit_length() - 1] for one in kinds).any()
 
 
 class FeedEvent(data.Struct):
@@ -90,7 +100,5 @@ def price_key(double):
     The sign bit is inverted; a negative number's other bits too. Negative zero is the caller's
     to avoid: it orders just below zero.
     """
-    from amaranth.hdl import Cat
-
     sign = double[63]
     return Cat(double[:63] ^ sign.replicate(63), ~sign)

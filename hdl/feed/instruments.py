@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
 from tickwire.hdl.csr.table import table_write
-from tickwire.hdl.feed.event import FeedEvent, FeedEventKind
+from tickwire.hdl.feed.event import FeedEvent, FeedEventKind, is_kind
 from tickwire.hdl.ip.hash_table import HashTable, table_row
 from tickwire.hdl.stream.packet import strobe
 from tickwire.hdl.wire.placement import polynomials
@@ -69,7 +69,7 @@ class InstrumentTable(wiring.Component):
 
         asked = Signal(2)
         m.d.sync += asked.eq(Cat(
-            self.i.valid & (self.i.payload.kind == FeedEventKind.INSTRUMENT), asked[0]))
+            self.i.valid & is_kind(self.i.payload.kind, FeedEventKind.INSTRUMENT), asked[0]))
         m.d.comb += [
             self.o_early.valid.eq(asked[1]),
             self.o_early.payload.eq(table.o_value),

@@ -213,9 +213,16 @@ class RiskGate(wiring.Component):
         sends_new = self.o.valid & (self.o.payload.intent.action == Action.NEW)
         sends_cancel = self.o.valid & (self.o.payload.intent.action == Action.CANCEL)
         m.d.sync += [new_budget.i_take.eq(sends_new), cancel_budget.i_take.eq(sends_cancel)]
-        new_ok = Mux(sends_new | new_budget.i_take, new_budget.o_more, new_budget.o_ok)
-        cancel_ok = Mux(sends_cancel | cancel_budget.i_take, cancel_budget.o_more,
-                        cancel_budget.o_ok)
+        new_ok = Mux(new_budget.i_take, new_budget.o_more, new_budget.o_ok)
+        cancel_ok = Mux(cancel_budget.i_take, cancel_budget.o_more, cancel_budget.o_ok)
+        # Whether an order goes out in this very cycle is known late, so it is looked at in the
+        # next one: the transmitter is busy with it, and it may have taken the last token.
+        sent, spent = Signal(), Signal()
+        m.d.sync += [
+            sent.eq(self.o.valid),
+            spent.eq((intent.action == self.o.payload.intent.action) & ~Mux(
+                intent.action == Action.NEW, new_budget.o_more, cancel_budget.o_more)),
+        ]
         fails = failures(
             intent, [from_host & size for size in host_sizes],
             armed=self.armed, killed=self.killed, host_timeout=self.host_timeout,
@@ -225,7 +232,7 @@ class RiskGate(wiring.Component):
             stale=from_host & ~self.i_tradable,
             unknown=intent.instrument >= self.instruments,
             rate_ok=Mux(intent.action == Action.NEW, new_ok, cancel_ok),
-            window_ok=self.window_ok, tx_busy=self.tx_busy | self.o.valid)
+            window_ok=self.window_ok, tx_busy=self.tx_busy)
 
         # From here on only registers. Whether everything holds is found from few of them: the
         # strategy's comparisons, each by itself, and all the rest.
@@ -239,8 +246,10 @@ class RiskGate(wiring.Component):
                 m.d.sync += register.eq(condition & ~from_host & (intent.action == Action.NEW))
                 registers.append(register)
         late_any = Cat(late.values()).any()
+        of_order_before = {Reason.RATE: sent & spent, Reason.TX_BUSY: sent}
         m.d.comb += failed.eq(failed_rest | Cat(
-            Cat(late[reason]).any() if reason in late else 0 for reason in Reason))
+            Cat(*late.get(reason, ()), of_order_before.get(reason, 0)).any()
+            for reason in Reason))
         blocked, turned, by_host, voided = Signal(), Signal(), Signal(), Signal()
         void_reason = Signal(Reason)
         of_strategy = Signal(OrderIntent, reset_less=True)
@@ -256,7 +265,7 @@ class RiskGate(wiring.Component):
             order.decided.eq(Mux(from_host, self.now, self.i_decided)),
             order.released.eq(Mux(from_host, self.now, self.i_released)),
         ]
-        fails_any = blocked | late_any
+        fails_any = blocked | late_any | sent
         first = Signal(len(Reason))     # which failed check has the lowest number
         m.d.comb += [
             self.o.valid.eq(turned & ~fails_any),

@@ -5,7 +5,7 @@ from amaranth.lib import data, enum
 from amaranth.lib.wiring import In, Out, connect, flipped
 from tickwire.hdl.csr.table import table_write
 from tickwire.hdl.entry.intent import Action, Source
-from tickwire.hdl.feed.event import FeedEventKind, Side
+from tickwire.hdl.feed.event import FeedEventKind, Side, is_kind
 
 from .fired import FiredMemory
 from .interface import Strategy
@@ -130,7 +130,7 @@ class ThresholdStrategy(Strategy):
             m.d.sync += [known.eq(fetch), current.eq(1), timestamp.eq(next_timestamp)]
         with m.If(self.i_feed.valid):
             m.d.sync += frame_open.eq(1)
-            with m.If(event.kind == FeedEventKind.INSTRUMENT):
+            with m.If(is_kind(event.kind, FeedEventKind.INSTRUMENT)):
                 m.d.sync += [next_timestamp.eq(event.timestamp), current.eq(0)]
         with m.If(self.i_verdict.valid):
             m.d.sync += frame_open.eq(0)
@@ -168,8 +168,8 @@ class ThresholdStrategy(Strategy):
 
         # The decision. Tickers and books are compared apart: to choose one first would take longer.
         by_ticker = row.trigger == Trigger.TICKER
-        is_ask = event.kind == FeedEventKind.ASK
-        ticker_event = self.i_feed.valid & ((event.kind == FeedEventKind.BID) | is_ask)
+        is_ask = is_kind(event.kind, FeedEventKind.ASK)
+        ticker_event = self.i_feed.valid & is_kind(event.kind, FeedEventKind.BID, FeedEventKind.ASK)
         book_event = self.i_book.valid
         fits = usable & (book.instrument == rows.o_index)
         by_ticker_occasion = (by_ticker & ticker_event & current & known & ~event.suspect
@@ -187,7 +187,7 @@ class ThresholdStrategy(Strategy):
         late_row, late_book = rows.o_slow_row, late.o.payload
         late_gap_over = Signal()
         late_next_earliest = Signal(65, reset_less=True)
-        level_event = self.i_feed.valid & (event.kind == FeedEventKind.LEVEL)
+        level_event = self.i_feed.valid & is_kind(event.kind, FeedEventKind.LEVEL)
         m.d.comb += [
             late.i.valid.eq(self.i_late.valid),
             late.i.payload.eq(self.i_late.payload),

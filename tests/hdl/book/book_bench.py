@@ -13,8 +13,9 @@ from tickwire.hdl.book.event import BookEvent
 from tickwire.hdl.book.price_level import PriceLevelBook
 from tickwire.hdl.book.record import HostLevel
 from tickwire.hdl.feed.event import FeedEvent
-
-INSTRUMENT, HEADER, PRICE, LEVEL, END, BID_FIELD, ASK_FIELD, TICKER_FIELD = range(8)
+from tickwire.hdl.feed.event import FeedEvent, FeedEventKind
+INSTRUMENT, HEADER, PRICE, LEVEL, END, BID_FIELD, ASK_FIELD, TICKER_FIELD = (
+    kind.value for kind in FeedEventKind)
 COUNTS = (*AUTHORITY_COUNTS, *WRITER_COUNTS)
 _LAYOUT = {name: (field.offset, field.width)
            for name, field in FeedEvent.as_shape()}
