@@ -1,4 +1,5 @@
-"""``make bench``: how many cycles a second the engines simulate, on the same frames in one run."""
+"""``make bench``: what the engines simulate in a second, on the same frames in one run; and what
+rooms take of a device, each by itself."""
 
 from __future__ import annotations
 
@@ -76,20 +77,38 @@ def _cocotb(component: Any, words: WordChunk, folder: Path) -> dict[str, Any]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Print the table and write ``build/bench/bench.json``."""
+    """Print the tables, write ``build/bench/bench.json`` and docs/rooms.md."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--packets", type=int, default=2_000)
     parser.add_argument("--out", type=Path, default=Path("build/bench"))
+    parser.add_argument("--only", choices=("engines", "rooms"), help="leave the other out")
     chosen = parser.parse_args(arguments)
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    console = Console()
+    if chosen.only != "rooms":
+        _engines(chosen.packets, chosen.out, console)
+    if chosen.only != "engines":
+        _rooms(console)
+
+
+def _rooms(console: Console) -> None:
+    from tickwire.sim.bench_rooms import measure, print_table, write_page
+    seeds = (1, 2, 3)
+    with console.status("rooms") as status:
+        rows = measure(seeds=seeds, progress=status.update)
+    print_table(rows, console)
+    write_page(rows, Path("docs/rooms.md"), seeds=len(seeds))
+
+
+def _engines(packets: int, out: Path, console: Console) -> None:
     from tickwire.gateware.gateway import SimulatedGateway
-    result = bench(SimulatedGateway, packets=chosen.packets, folder=chosen.out)
-    (chosen.out / "bench.json").write_text(json.dumps(result, indent=1) + "\n")
+    result = bench(SimulatedGateway, packets=packets, folder=out)
+    (out / "bench.json").write_text(json.dumps(result, indent=1) + "\n")
     table = Table("engine", "cycles", "seconds", "cycles a second")
     for name in ("native", "cocotb"):
         one = result[name]
         table.add_row(name, f"{one['cycles']:,}", f"{one['seconds']:.2f}",
                       f"{one['cycles_per_second']:,}")
-    console = Console()
     console.print(table)
     console.print(f"The native engine is {result['ratio']} times as fast, on the same "
                   f"{result['packets']} packets in this run.", highlight=False)

@@ -12,8 +12,8 @@ from tickwire.hdl.book.counts import AUTHORITY_COUNTS, WRITER_COUNTS
 from tickwire.hdl.book.event import BookEvent
 from tickwire.hdl.book.price_level import PriceLevelBook
 from tickwire.hdl.book.record import HostLevel
-from tickwire.hdl.feed.event import FeedEvent
 from tickwire.hdl.feed.event import FeedEvent, FeedEventKind
+
 INSTRUMENT, HEADER, PRICE, LEVEL, END, BID_FIELD, ASK_FIELD, TICKER_FIELD = (
     kind.value for kind in FeedEventKind)
 COUNTS = (*AUTHORITY_COUNTS, *WRITER_COUNTS)
