@@ -104,6 +104,22 @@ def test_random_lives_equal_a_dictionary(seed):
     assert found > 10
 
 
+def test_a_tick_is_not_lost_while_another_is_due():
+    """Two in a row, then as many looks at an empty time: an entry has aged twice."""
+    dut = ArpCache(ROWS, 2)
+
+    async def bench(ctx):
+        cache = Cache(ctx, dut, random.Random(1))
+        await cache.learn(1, 2)
+        ctx.set(dut.i_tick, 1)
+        await ctx.tick().repeat(2)
+        ctx.set(dut.i_tick, 0)
+        await ctx.tick().repeat(4 * ROWS + 8)
+        assert await cache.look_up(1) == (2 * ROWS + 1, None)
+
+    simulate(dut, bench)
+
+
 def test_latency_and_what_comes_first():
     dut = ArpCache(ROWS, LIFETIME)
 

@@ -236,6 +236,20 @@ def test_version_2_while_its_querier_is_there():
     Host().run(script)
 
 
+def test_version_3_is_silenced_by_nobody():
+    """RFC 3376, 5: no report of another member's stops one of version 3."""
+    async def script(host):
+        await host.command(GROUPS[0], 1)
+        await host.tick(20)
+        host.taken()
+        await host.hear(QUERY, 100, v3=1)
+        await host.hear(V2_REPORT, 0, GROUPS[0])
+        await host.tick(100)
+        assert values(host.taken()) == v3(2, GROUPS[0])
+
+    Host().run(script)
+
+
 def test_version_1_says_nothing_on_leaving():
     async def script(host):
         await host.hear(QUERY, 0)

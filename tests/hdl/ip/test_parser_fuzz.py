@@ -207,3 +207,23 @@ def test_smallest_frames_at_line_rate(parser, soak, gap):
         assert least <= parser.cycles - before <= least * (1 if gap == 12 else 1.1) + 40
         total += len(bodies)
     assert total >= 20_000
+
+
+def test_no_frame_with_flipped_bits_is_accepted(parser):
+    """100,000 frames, up to three bits each: so many a CRC of 32 bits sees in every such frame."""
+    rng = random.Random(8)
+    bases = [frame + bytes(max(0, 60 - len(frame))) for frame in base_frames(rng)]
+    bases = [frame + zlib.crc32(frame).to_bytes(4, "little") for frame in bases]
+    total = 0
+    while total < 100_000:
+        frames = []
+        for _ in range(SLOTS - 96):
+            frame = rng.choice(bases)
+            number = int.from_bytes(frame, "little")
+            for bit in rng.sample(range(8 * len(frame)), rng.randrange(1, 4)):
+                number ^= 1 << bit
+            frames.append(number.to_bytes(len(frame), "little"))
+        found = parser.parse(frames)
+        assert len(found) == len(frames)
+        assert {one.counts for one in found} == {("fcs",)}
+        total += len(frames)

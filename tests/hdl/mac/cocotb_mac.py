@@ -48,8 +48,9 @@ class Receiver:
                 self.ends.append(unpack(FrameEnd, int(dut.received_end__payload.value)))
 
 
-async def start(dut, period=6400):
+async def start(dut, period=6400, max_length=1518):
     dut.send__valid.value = 0
+    dut.max_length.value = max_length
     dut.xgmii_rx_valid.value = 1
     source = XgmiiSource(dut.xgmii_rx_data, dut.xgmii_rx_control, dut.rx_clk,
                          enable=dut.xgmii_rx_valid)
@@ -62,8 +63,8 @@ async def start(dut, period=6400):
     return source, Receiver(dut)
 
 
-async def drain(dut, source, receiver, count):
-    for _ in range(500):
+async def drain(dut, source, receiver, count, wait=500):
+    for _ in range(wait):
         await ClockCycles(dut.clk, 10)
         if len(receiver.ends) == count and source.empty():
             break
@@ -74,15 +75,17 @@ async def drain(dut, source, receiver, count):
 @cocotb.parametrize(period=[6400, 6398, 6402])
 async def every_length_gap_and_lane_is_received(dut, period):
     rng = random.Random(period)
-    source, receiver = await start(dut, period)
+    source, receiver = await start(dut, period, max_length=9216)
     sent = []
     for gap in range(5, 17):
         source.ifg = gap
         for dic, offset in ((True, False), (False, False), (False, True)):
             source.enable_dic, source.force_offset_start = dic, offset
             lengths = [rng.randrange(60, 128) for _ in range(4)]
-            if gap == 12 and period == 6400:
-                lengths += [*range(60, 128), 512, 1514]
+            if period == 6400:
+                lengths += range(60, 128)
+                if gap == 12:
+                    lengths += [512, 1514, 1518, 9212]      # 9,216 with FCS
             for length in lengths:
                 sent.append(udp(rng, length))
                 await source.send(XgmiiFrame.from_payload(sent[-1]))
@@ -109,6 +112,44 @@ async def word_gaps_at_the_input_are_received(dut):
         await source.send(XgmiiFrame.from_payload(frame))
     await drain(dut, source, receiver, len(sent))
     pausing.cancel()
+    assert [bytes(frame[:-4]) for frame in receiver.frames] == sent
+    assert all(end["good"] for end in receiver.ends)
+
+
+@cocotb.test()
+async def small_frames_at_line_rate_are_all_received(dut):
+    rng = random.Random(6)
+    source, receiver = await start(dut)
+    some = [udp(rng, 60) for _ in range(16)]
+    sent = [rng.choice(some) for _ in range(1000)]
+    for frame in sent:
+        source.send_nowait(XgmiiFrame.from_payload(frame))
+    await drain(dut, source, receiver, len(sent), wait=1500)
+    assert [bytes(frame[:-4]) for frame in receiver.frames] == sent
+    assert all(end["good"] for end in receiver.ends) and receiver.overflows == 0
+
+
+@cocotb.test()
+async def an_error_in_the_preamble_is_no_frame_and_spoils_none(dut):
+    """At each of its places, from both lanes; the source's gap is as short as it may be."""
+    rng = random.Random(5)
+    source, receiver = await start(dut)
+    source.ifg, source.enable_dic = 5, False
+    sent = []
+    for offset in (False, True):
+        source.force_offset_start = offset
+        for place in range(1, 8):
+            for value, control in ((ERROR, 1), (0x55 ^ 0x80, 0)):
+                if (place, value) == (7, 0xd5):
+                    value = 0x55        # the start frame delimiter itself
+                broken = XgmiiFrame.from_payload(udp(rng, rng.randrange(60, 100)))
+                broken.data[place] = value
+                broken.ctrl = [int(at == place and control) for at in range(len(broken.data))]
+                await source.send(broken)
+                sent.append(udp(rng, rng.randrange(60, 100)))
+                await source.send(XgmiiFrame.from_payload(sent[-1]))
+                await source.wait()
+    await drain(dut, source, receiver, len(sent))
     assert [bytes(frame[:-4]) for frame in receiver.frames] == sent
     assert all(end["good"] for end in receiver.ends)
 

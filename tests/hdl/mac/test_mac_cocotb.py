@@ -21,6 +21,7 @@ class MacPair(wiring.Component):
     xgmii_rx_data: In(64)
     xgmii_rx_control: In(8)
     xgmii_rx_valid: In(1)
+    max_length: In(14)
     received: Out(strobe(Packet(8)))
     received_end: Out(strobe(FrameEnd))
     overflow: Out(1)
@@ -45,6 +46,7 @@ class MacPair(wiring.Component):
             crossing.i.valid.eq(self.xgmii_rx_valid),
             crossing.i.payload.data.eq(self.xgmii_rx_data),
             crossing.i.payload.control.eq(self.xgmii_rx_control),
+            receive.max_length.eq(self.max_length),
             self.overflow.eq(crossing.o_count_overflow),
             self.xgmii_tx_data.eq(transmit.o.data),
             self.xgmii_tx_control.eq(transmit.o.control),
