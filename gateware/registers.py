@@ -2,7 +2,7 @@
 
 from tickwire.hdl.csr.register_table import Access, Command, Field, Page, Register, Window
 
-from .records import RECORDS
+from .records import FRAME_HEADER, RECORDS
 from .register_counters import COUNTERS
 from .register_map import RegisterMap
 from .register_network import NETWORK
@@ -180,4 +180,4 @@ _NETWORK = Page(
 )
 
 REGISTERS = RegisterMap((_IDENTITY, _COUNTERS, _CONFIGURATION, _ARMING, _TRADING, _WATCH,
-                         _FRAMES, _NETWORK), RECORDS)
+                         _FRAMES, _NETWORK), RECORDS, FRAME_HEADER)
