@@ -160,6 +160,25 @@ def test_hardware_hears_what_it_answers_whatever_the_host_wants():
     assert port.moved()["STORE_FILTERED"] == 2
 
 
+def test_frames_of_kilobytes_are_answered_kept_or_counted():
+    """Up to 9,216 bytes if the host wants so; an answer is sent if its queue of 4 KiB holds it."""
+    port, rng = Citizen(), random.Random(4)
+    port.gateway.registers.write("MAX_FRAME_LENGTH", 9216)
+    payload, fits, last = rng.randbytes(3000), rng.randbytes(4038), rng.randbytes(4054)
+    port.play_only(ping(payload), frame(rng, length=9000))
+    port.engine.idle(4 * SETTLE)
+    port.play_only(ping(fits))
+    port.engine.idle(2 * SETTLE)
+    port.play_only(ping(last))
+    port.engine.idle(2 * SETTLE)
+    assert port.sent() == [pong(payload), pong(fits)] and port.received() == []
+    moved = port.moved()
+    assert moved["HOST_RECEIVE_TOO_LONG"] == moved["EDGE_HOST"] == moved["REPLY_DROPPED"] == 1
+    stats = port.gateway.stats()
+    assert stats["IF_OUT_DISCARDS"] == stats["IF_IN_DISCARDS"] == 1
+    assert port.exchange(ping(b"x"))[0] == [padded(pong(b"x"))]
+
+
 def query(group="0.0.0.0"):
     to = "224.0.0.1" if group == "0.0.0.0" else group
     mac = "01:00:5e:00:00:01" if group == "0.0.0.0" else GROUP_MAC
