@@ -103,6 +103,18 @@ def test_a_flood_at_line_rate_is_counted_to_the_last_frame_and_delays_no_order()
     assert bench.received() == [flood[0]]
 
 
+def test_every_frame_that_finds_no_room_is_discarded_once():
+    """Of any length: two rooms drop frames, sometimes in the same cycle."""
+    bench, rng = Port(), random.Random(8)
+    for _ in range(3):
+        bench.play(*(frame(rng, length=60 + rng.randrange(40)) for _ in range(800)))
+        bench.engine.idle(6 * SETTLE)
+    stats = bench.gateway.stats()
+    assert stats["STORE_NO_ROOM"] > 500 and stats["HOST_RECEIVE_NO_ROOM"] > 500
+    assert stats["IF_IN_DISCARDS"] == stats["STORE_NO_ROOM"] + stats["HOST_RECEIVE_NO_ROOM"]
+    assert stats["RX_GOOD"] == stats["IF_IN_DISCARDS"] + stats["HOST_RECEIVE_PASSED"]
+
+
 def test_the_host_queues_frames_and_they_leave_whole_in_order():
     bench, rng = Port(), random.Random(4)
     sent = [frame(rng, to=OTHER, length=length) for length in (14, 60, 61, 300, 1514, 1000, 59)]
