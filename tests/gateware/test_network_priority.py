@@ -85,10 +85,13 @@ def test_turnaround(lane):
         assert received.cycle - end == cycles[lane // 4], "the slot's header says when"
 
 
-def test_an_order_waits_for_one_answer_at_most_and_answers_before_the_hosts_frames():
-    """However many pings come, and wherever in their answers the order comes."""
+@pytest.mark.parametrize("host_sends", [False, True])
+def test_an_order_waits_for_one_frame_at_most(host_sends):
+    """Wherever in an answer the order comes; or an answer waits for a host frame's end, too."""
     delays, rng = [], random.Random(1)
     bench = Trader()
+    if host_sends:
+        bench.gateway.send_frame(frame(rng, to=OTHER, length=LOADED), repeat=1000)
     others = [frame(rng, to=OTHER, length=LOADED)] * 2
     for length in range(60, 1514, 97):
         # The first long ping's answer leaves 430 cycles after it, when others have come in.
