@@ -1,9 +1,14 @@
 """Gives the rooms of the data path their registers: settings, tables, commands and counters."""
 
+import zlib
+
 from amaranth.hdl import Elaboratable, Module, Mux, Signal, Value
+from amaranth.lib import data
 from tickwire.hdl.entry.intent import Reason
+from tickwire.hdl.ip.edge import EdgeCounts
 from tickwire.hdl.mac.host_frame import MAXIMUM_LENGTH
 from tickwire.hdl.wire.deribit import DERIBIT
+from tickwire.hdl.wire.ethernet import multicast_mac
 
 from .register_counters import upper_snake
 
@@ -12,7 +17,7 @@ __all__ = ["Control", "COUNTED"]
 #: Rooms whose ``o_count_x`` ports feed the counters ``PREFIX_X``.
 COUNTED = {
     "RX": "mac_receive", "CROSSING": "crossing", "IP": "ip_receive", "STORE": "frame_store",
-    "HOST_RECEIVE": "host_receive", "FEED": "feed",
+    "REPLY": "reply_queue", "HOST_RECEIVE": "host_receive", "FEED": "feed",
     "BOOK": "book", "STRATEGY": "strategy", "ARMING": "arming", "TX": "mac_transmit",
     "HOST_FRAME": "host_frame", "HOST_ORDER": "host_orders", "EVENT": "event_log",
     "LINK": "link_fault", "PAUSE": "pause_timer", "ETHER_STATS": "ether_statistics",
@@ -20,6 +25,9 @@ COUNTED = {
 }
 
 LONGEST_FRAME = 9216        # bytes with FCS that MAX_FRAME_LENGTH may ask for
+_TICKS_IN_SECOND = 10
+# MULTICAST_HASH's bit of 01:00:5e:00:00:01, the group of all systems, to which queries go.
+_ALL_SYSTEMS_HASH = (zlib.crc32(multicast_mac(0xE0000001).to_bytes(6)) ^ 0xFFFF_FFFF) >> 26
 
 #: Tables and the room's port that takes their rows as they are.
 TABLES = {
@@ -61,6 +69,7 @@ class Control(Elaboratable):
         self.connect_tables(m)
         self.connect_settings(m)
         self.connect_network(m)
+        self.connect_edge(m)
         self.connect_arming(m)
         self.connect_trading(m)
         self.connect_watch(m)
@@ -101,16 +110,53 @@ class Control(Elaboratable):
                 Mux(wanted > LONGEST_FRAME, LONGEST_FRAME, wanted)))
 
     def connect_network(self, m):
-        bank, store, receive = self.bank, self.path.frame_store, self.path.host_receive
+        bank, path, receive = self.bank, self.path, self.path.host_receive
+        responder, wanted = bank.o_responder, bank.o_frame_filter
+        answers = Signal()
+        m.d.sync += answers.eq(responder.arp | responder.echo | responder.igmp
+                               | responder.udp_echo | responder.unreachable)
         m.d.comb += [
-            store.filter.station.eq(bank.o_station),
-            store.filter.own.eq(bank.o_frame_filter.own),
-            store.filter.broadcast.eq(bank.o_frame_filter.broadcast),
-            store.filter.promiscuous.eq(bank.o_frame_filter.promiscuous),
-            store.filter.groups.eq(bank.o_multicast_hash),
+            path.frame_store.filter.station.eq(bank.o_station),
+            path.frame_store.filter.own.eq(wanted.own | answers),
+            path.frame_store.filter.broadcast.eq(wanted.broadcast | responder.arp),
+            path.frame_store.filter.promiscuous.eq(wanted.promiscuous),
+            path.frame_store.filter.groups.eq(
+                bank.o_multicast_hash | Mux(responder.igmp, 1 << _ALL_SYSTEMS_HASH, 0)),
+            path.frame_summary.i_address.eq(bank.o_station),
+            path.pause_timer.i_enable.eq(bank.o_pause.enable),
+            path.pause_timer.i_obey_for_orders.eq(bank.o_pause.orders),
             receive.ring.eq(bank.o_frame_ring),
             receive.consumed.eq(bank.o_frames_consumed),
             bank.i_frames_produced.eq(receive.o_produced),
+        ]
+
+    def connect_edge(self, m):
+        bank, edge, responder = self.bank, self.path.edge, self.bank.o_responder
+        settings = edge.i_settings
+        has_address = Signal()
+        m.d.sync += has_address.eq(bank.o_ipv4_address.any())
+        m.d.comb += [
+            settings.mac.eq(bank.o_station),
+            settings.address.eq(bank.o_ipv4_address),
+            settings.netmask.eq(bank.o_ipv4_netmask),
+            settings.gateway.eq(bank.o_ipv4_gateway),
+            settings.igmp.eq(responder.igmp),       # a member needs no address (RFC 3376, 4.2.13)
+            settings.udp_echo_port.eq(responder.udp_echo_port),
+            edge.i_announce.eq(bank.o_ipv4_address_written & bank.o_ipv4_address.any()
+                               & responder.arp),
+        ]
+        for name in ("arp", "echo", "udp_echo", "unreachable"):
+            m.d.comb += settings[name].eq(responder[name] & has_address)
+        wanted = bank.o_tick_period
+        m.d.sync += edge.i_tick_period.eq(
+            Mux(wanted == 0, bank.config.core_hz // _TICKS_IN_SECOND, wanted))
+        join, leave = bank.o_group_join, bank.o_group_leave
+        m.d.comb += [
+            edge.i_group.valid.eq((join.valid | leave.valid) & edge.o_group_free),
+            edge.i_group.payload.join.eq(join.valid),
+            edge.i_group.payload.group.eq(Mux(join.valid, join.payload, leave.payload)),
+            bank.i_status.group_busy.eq(~edge.o_group_free),
+            bank.i_status.link_up.eq(self.path.link_fault.o_up),
         ]
 
     def connect_arming(self, m):
@@ -200,7 +246,7 @@ class Control(Elaboratable):
             bank.i_status.log_full.eq(path.event_log.o_full),
             bank.i_status.session.eq(path.session.o.open),
             bank.i_status.window.eq(path.session.o_window_ok),
-            bank.i_status.tx_busy.eq(path.order_transmit.o_busy),
+            bank.i_status.tx_busy.eq(path.order_transmit.o_busy | path.order_pause),
             bank.i_status.frame_busy.eq(path.host_frame.o_busy),
         ]
 
@@ -212,9 +258,16 @@ class Control(Elaboratable):
                 if port.startswith("o_count_") and port != "o_count_message":
                     counts[f"{prefix}_{port.removeprefix('o_count_').upper()}"] = getattr(
                         room, port)
-        counts |= self.messages() | self.outcomes()
+        counts |= self.edge() | self.messages() | self.outcomes()
         for name, strobe in counts.items():
             m.d.comb += getattr(self.bank, f"i_count_{name.lower()}").eq(strobe)
+
+    def edge(self):
+        """A counter for each count of the network edge's, and one for commands it did not take."""
+        bank, edge = self.bank, self.path.edge
+        lost = (bank.o_group_join.valid | bank.o_group_leave.valid) & ~edge.o_group_free
+        return {"EDGE_GROUP_LOST": lost} | {f"EDGE_{name.upper()}": edge.o_counts[name]
+                                            for name, _ in data.Layout.cast(EdgeCounts)}
 
     def messages(self):
         """A counter for each message of the feed, and one for all others."""

@@ -6,6 +6,7 @@ from tickwire.hdl.book.price_level import PriceLevelBook
 from tickwire.hdl.entry.transmit import OrderTransmit
 from tickwire.hdl.feed.decoder import FeedDecoder
 from tickwire.hdl.feed.instruments import InstrumentTable
+from tickwire.hdl.ip.edge import NetworkEdge
 from tickwire.hdl.ip.receive import IpReceive
 from tickwire.hdl.mac.arbiter import TransmitArbiter
 from tickwire.hdl.mac.frame_queue import FrameQueue
@@ -17,12 +18,14 @@ from tickwire.hdl.mac.statistics import EtherStatistics, InterfaceStatistics
 from tickwire.hdl.mac.summary import FrameSummary
 from tickwire.hdl.mac.transmit import MacTransmit
 from tickwire.hdl.phy.link_fault import LinkFault
+from tickwire.hdl.phy.xgmii import LANES
 from tickwire.hdl.risk.arming import Arming
 from tickwire.hdl.risk.gate import RiskGate
 from tickwire.hdl.strategy.launch import LaunchGate
 from tickwire.hdl.strategy.threshold import ThresholdStrategy
 from tickwire.hdl.stream.crossing import ElasticCrossing
 from tickwire.hdl.stream.packet import strobe
+from tickwire.hdl.stream.register import PacketRegister
 from tickwire.hdl.tcp.session import TransmitSession
 from tickwire.hdl.timing.clock import NanosecondClock
 from tickwire.hdl.timing.stamp import CycleCounter, StampCrossing
@@ -63,16 +66,20 @@ class DataPath(Elaboratable):
         self.order_transmit = OrderTransmit(config.instruments)
         self.arbiter = TransmitArbiter()
         self.mac_transmit = MacTransmit()
-        # Raw frames, to the host and from it
+        # Other frames: hardware answers them or the host gets them, and sends some
         self.frame_store = FrameStore()
+        self.edge = NetworkEdge()
+        self.reply_queue = FrameQueue()
+        self.reply_gate = PauseGate()
+        self.host_register = PacketRegister(LANES)
         self.host_receive = HostReceive(config.frame_slot)
         self.host_frame = HostFrame()
         self.host_queue = FrameQueue(waits=True)
+        self.host_gate = PauseGate()
         # Beside the path
         self.link_fault = LinkFault()
         self.frame_summary = FrameSummary()
         self.pause_timer = PauseTimer()
-        self.pause_gate = PauseGate()
         self.ether_statistics = EtherStatistics()
         self.interface_statistics = InterfaceStatistics()
         self.counter = CycleCounter(64)
@@ -83,6 +90,8 @@ class DataPath(Elaboratable):
         self.host_orders = HostOrders()
         self.book_access = BookAccess()
         self.event_log = EventLog()
+        #: Orders are refused because of a PAUSE frame.
+        self.order_pause = Signal()
 
     def elaborate(self, platform):
         m = Module()
@@ -93,7 +102,7 @@ class DataPath(Elaboratable):
         self.connect_decisions(m)
         self.connect_orders(m)
         self.connect_link(m)
-        self.connect_raw_frames(m)
+        self.connect_other_frames(m)
         self.connect_host(m)
         return m
 
@@ -159,7 +168,7 @@ class DataPath(Elaboratable):
             self.risk.log_full.eq(self.event_log.o_full),
             self.risk.session_ok.eq(self.session.o.open),
             self.risk.window_ok.eq(self.session.o_window_ok),
-            self.risk.tx_busy.eq(self.order_transmit.o_busy),
+            self.risk.tx_busy.eq(self.order_transmit.o_busy | self.order_pause),
         ]
 
     def connect_orders(self, m):
@@ -199,27 +208,41 @@ class DataPath(Elaboratable):
         forward(m, done, self.interface_statistics.i_done)
         sent = self.mac_transmit.i
         m.d.sync += [
+            self.order_pause.eq(self.pause_timer.o_pause_orders),
             self.interface_statistics.i_sent.valid.eq(sent.valid & sent.ready),
             self.interface_statistics.i_sent.payload.eq(sent.payload),
             self.interface_statistics.i_start.eq(self.mac_transmit.o_start),
         ]
         m.d.comb += [
+            self.interface_statistics.i_in_discards.eq(
+                self.frame_store.o_count_no_room
+                + (self.edge.o_counts.host_no_room | self.host_receive.o_count_no_room
+                   | self.host_receive.o_count_too_long)),
+            self.interface_statistics.i_out_discards.eq(
+                self.edge.o_counts.no_room | self.reply_queue.o_count_dropped),
             self.ether_statistics.max_length.eq(self.mac_receive.max_length),
-            self.pause_gate.i_pause.eq(self.pause_timer.o_pause_host),
+            self.host_gate.i_pause.eq(self.pause_timer.o_pause_host),
+            self.reply_gate.i_pause.eq(self.pause_timer.o_pause_host),
             self.mac_transmit.i_fault.eq(~self.link_fault.o_up),
             self.mac_transmit.i_remote_fault.eq(self.link_fault.o_local_fault),
         ]
 
-    def connect_raw_frames(self, m):
-        """Frames that no hardware takes. Answers of hardware's own enter at ``arbiter.i_reply``."""
+    def connect_other_frames(self, m):
+        """Frames that are no market data: the network edge answers some, the host gets the rest."""
         forward(m, self.mac_receive.o, self.frame_store.i)
         forward(m, self.mac_receive.o_end, self.frame_store.i_end)
-        connect(m, self.frame_store.o, self.host_receive.i)
+        connect(m, self.frame_store.o, self.edge.i)
+        connect(m, self.edge.o, self.reply_queue.i)
+        connect(m, self.reply_queue.o, self.reply_gate.i)
+        connect(m, self.reply_gate.o, self.arbiter.i_reply)
+        connect(m, self.edge.o_host, self.host_register.i)
+        connect(m, self.host_register.o, self.host_receive.i)
         connect(m, self.host_frame.o, self.host_queue.i)
-        connect(m, self.host_queue.o, self.pause_gate.i)
-        connect(m, self.pause_gate.o, self.arbiter.i_host)
+        connect(m, self.host_queue.o, self.host_gate.i)
+        connect(m, self.host_gate.o, self.arbiter.i_host)
         m.d.comb += [
             self.frame_store.i_claimed.eq(self.ip_receive.o_count_accepted),
+            self.frame_store.i_control.eq(self.frame_summary.o.payload.control),
             self.host_receive.cycle.eq(self.counter.o),
         ]
 

@@ -72,7 +72,8 @@ class Gateway(wiring.Component):
             path.arming.i_kill_pin.eq(self.kill),
         ]
         if self.config.skips:
-            m.d.comb += [path.counter.i_skip.eq(self.i_skip), path.clock.i_skip.eq(self.i_skip)]
+            m.d.comb += [room.i_skip.eq(self.i_skip)
+                         for room in (path.counter, path.clock, path.edge)]
         return m
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 
 from tickwire.hdl.csr.register_table import PAGE_BYTES, Entry, Page, Register, Staging
 
-from .records import Record
+from .records import Record, RecordField
 
 __all__ = ["Word", "RegisterMap"]
 
@@ -23,7 +23,15 @@ class Word:
 
 @dataclass(frozen=True)
 class RegisterMap:
-    """The pages of BAR 0, with the offset of everything in them, and the event records.
+    """The pages of BAR 0, with the offset of everything in them, and what the rings hold.
+
+    Parameters
+    ----------
+    pages : tuple of Page
+    records : tuple of Record
+        What the event ring holds.
+    frame_header : tuple of RecordField
+        What stands before a frame in its ring.
 
     Raises
     ------
@@ -33,6 +41,7 @@ class RegisterMap:
 
     pages: tuple[Page, ...]
     records: tuple[Record, ...] = ()
+    frame_header: tuple[RecordField, ...] = ()
     _offsets: dict[str, int] = field(default_factory=dict, repr=False)
     _entries: dict[str, Entry] = field(default_factory=dict, repr=False)
 
@@ -86,7 +95,8 @@ class RegisterMap:
 
     @property
     def hash(self) -> int:
-        """64 bits of SHA-256 over all registers and records, words of meaning included.
+        """64 bits of SHA-256 over all registers, records and the header of a frame in its ring,
+        words of meaning included.
 
         The sizes that :class:`GatewayConfig` chooses are not in it: a host reads them.
         """
@@ -97,6 +107,7 @@ class RegisterMap:
             return {"kind": type(entry).__name__, "offset": self.offset(entry.name), **row}
 
         everything = {"registers": [plain(entry) for entry in self.entries()],
-                      "records": [asdict(record) for record in self.records]}
+                      "records": [asdict(record) for record in self.records],
+                      "frame_header": [asdict(part) for part in self.frame_header]}
         text = json.dumps(everything, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")

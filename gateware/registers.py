@@ -2,7 +2,7 @@
 
 from tickwire.hdl.csr.register_table import Access, Command, Field, Page, Register, Window
 
-from .records import RECORDS
+from .records import FRAME_HEADER, RECORDS
 from .register_counters import COUNTERS
 from .register_map import RegisterMap
 from .register_network import NETWORK
@@ -47,7 +47,7 @@ _IDENTITY = Page(
         _constant("MAX_FRAME", "max_frame", "Longest legal frame, without VLAN tag.",
                   unit="bytes"),
         _constant("CORE_HZ", "core_hz", "Rate of the core clock.", unit="Hz"),
-        _status("STATUS", "What may keep orders from leaving.", fields=(
+        _status("STATUS", "What may keep orders from leaving, and what is busy.", fields=(
             _bit("ARMED", "Orders may leave."),
             _bit("KILLED", "The kill switch was pulled and has not been released."),
             _bit("HOST_TIMEOUT", "The host did not touch the dead-man timer in time."),
@@ -56,6 +56,8 @@ _IDENTITY = Page(
             _bit("WINDOW", "The venue's window has room for an order."),
             _bit("TX_BUSY", "An order could not begin now."),
             _bit("FRAME_BUSY", "No further frame of the host's can be taken now."),
+            _bit("LINK_UP", "The link is not at fault."),
+            _bit("GROUP_BUSY", "No multicast group can be joined or left now."),
         )),
         _status("CYCLES", "Cycles of the core clock since reset.", width=64, unit="cycles"),
         _status("NANOSECONDS", "The clock whose time stands in orders.", width=64, unit="ns"),
@@ -176,8 +178,9 @@ _FRAMES = Page(
 
 _NETWORK = Page(
     name="NETWORK", offset=0x7000, entries=NETWORK,
-    meaning="Who the port is on its network, and the ring of frames for the host.",
+    meaning="Who the port is on its network, what hardware answers, and the ring of frames for the "
+            "host.",
 )
 
 REGISTERS = RegisterMap((_IDENTITY, _COUNTERS, _CONFIGURATION, _ARMING, _TRADING, _WATCH,
-                         _FRAMES, _NETWORK), RECORDS)
+                         _FRAMES, _NETWORK), RECORDS, FRAME_HEADER)

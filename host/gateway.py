@@ -210,7 +210,7 @@ class Gateway:
         self.registers.write_row("CLOCK_SET", 0, time=nanoseconds)
 
     def status(self) -> dict[str, bool]:
-        """What may keep orders from leaving."""
+        """What may keep orders from leaving, and what is busy."""
         return {name: bool(value) for name, value in self.registers.fields("STATUS").items()}
 
     def stats(self) -> dict[str, int]:

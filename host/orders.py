@@ -37,7 +37,8 @@ REMEDIES = {
     Reason.PRICE_BAND: "change the price, or the band with gw.risk.set(instrument, ...)",
     Reason.RATE: "send fewer orders, or set the budget with gw.risk.rate(...)",
     Reason.NO_WINDOW: "hand over the venue's acknowledgements with gw.session.acknowledge(...)",
-    Reason.TX_BUSY: "send again: another frame was leaving",
+    Reason.TX_BUSY: "send again: another frame was leaving, or a PAUSE frame holds orders back "
+                    "(gw.network.obey_pause(orders=False) lets them leave)",
     Reason.BAD_FRAME: "none: the market data was damaged",
     Reason.INEXACT_PRICE: "give a price that is a multiple of 1e-9",
     Reason.ABORTED: "none: the frame was broken off while leaving",

@@ -43,8 +43,9 @@ class RegisterBank(wiring.Component):
     -----
     bus : CsrBus, in
     o_* : out
-        The value of a read/write register; the strobe of a command (with its ``payload`` if it
-        is wider than a bit), of a table (:func:`table_write`), of a window (`WindowWrite`).
+        The value of a read/write register (and, if the table asks for it, ``o_*_written``: a strobe
+        in the first cycle of what was written); the strobe of a command (with its ``payload`` if
+        it is wider than a bit), of a table (:func:`table_write`), of a window (`WindowWrite`).
     i_* : in
         The value of a read-only register.
     i_count_* : 1 bit, in, or as many as the counter's step has
@@ -109,6 +110,9 @@ class RegisterBank(wiring.Component):
                                 m.d.sync += low_half.eq(self._data)
                         with m.If(written[-1]):
                             m.d.sync += Value.cast(self._port(entry)).eq(value)
+                        if entry.written:
+                            m.d.sync += getattr(
+                                self, f"o_{entry.name.lower()}_written").eq(written[-1])
                     case Command(width=1, fields=()):
                         m.d.sync += self._port(entry).eq(written[0] & self._data[0])
                     case Command():

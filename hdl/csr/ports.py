@@ -54,6 +54,8 @@ def members(registers, config):
                         reset[part.name.lower()] = entry.reset >> low & (1 << part.width) - 1
                         low += part.width
                 result[f"o_{name}"] = Out(shape, init=reset)
+                if entry.written:
+                    result[f"o_{name}_written"] = Out(1)
             case Register(access=Access.READ_ONLY):
                 result[f"i_{name}"] = In(shape_of(entry))
             case Counter() if entry.name != INTERNAL:

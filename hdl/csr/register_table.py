@@ -76,6 +76,8 @@ class Register:
     value : int, str or None
         Of a constant: the number, or the name of the :class:`GatewayConfig` field that says it,
         or ``"register_hash"``.
+    written : bool
+        The gateware hears of each write, also of one that changes nothing.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Register:
     reset: int = 0
     fields: tuple[Field, ...] = ()
     value: int | str | None = None
+    written: bool = False
 
     def __post_init__(self) -> None:
         _check_text("Register", self.name, self.meaning)
@@ -100,6 +103,9 @@ class Register:
         if (self.value is not None) != (self.access is Access.CONSTANT):
             raise ValueError(f"Register {self.name} must have a value if, and only if, it is "
                              "a constant")
+        if self.written and self.access is not Access.READ_WRITE:
+            raise ValueError(f"Register {self.name} is {self.access.value}: nobody writes it, so "
+                             "the gateware cannot be told of it")
 
     @property
     def words(self) -> int:

@@ -272,6 +272,7 @@ class FrameClassifier(wiring.Component):
                     faults.fragment.eq(fragment),
                     faults.checksum.eq((for_hardware & (icmp | udp) | for_igmp) & ~payload_good),
                 ]
-        with m.If(sound_arp & (facts.sender_address == settings.address)):
+        # Who has no address yet sends probes from 0.0.0.0, which may be what ours is.
+        with m.If(sound_arp & settings.arp & (facts.sender_address == settings.address)):
             m.d.sync += faults.conflict.eq(facts.sender_mac != settings.mac)
         return m

@@ -102,6 +102,8 @@ class NetworkEdge(wiring.Component):
     i_settings : In, EdgeSettings
     i_tick_period : In, 32 bits
         Cycles in 100 ms; 0: time stands still.
+    i_skip : In, 64 bits
+        See :class:`EdgeTicks`.
     i_announce : In, 1 bit
         Send a gratuitous ARP request (RFC 5227, 2.3), as when the address was set.
     i_group : In, strobe(GroupCommand)
@@ -124,6 +126,7 @@ class NetworkEdge(wiring.Component):
             "o_host": Out(packet_stream(_LANES)),
             "i_settings": In(EdgeSettings),
             "i_tick_period": In(32),
+            "i_skip": In(64),
             "i_announce": In(1),
             "i_group": In(strobe(GroupCommand)),
             "o_group_free": Out(1),
@@ -232,6 +235,7 @@ class NetworkEdge(wiring.Component):
         spends = Signal()
         m.d.comb += [
             ticks.i_period.eq(self.i_tick_period),
+            ticks.i_skip.eq(self.i_skip),
             cache.i_tick.eq(ticks.o_second),
             next_hop.i_tick.eq(ticks.o_second),
             igmp.i_tick.eq(ticks.o_tick),

@@ -20,7 +20,8 @@ _VERDICT_DELAY = 4
 class FrameStore(wiring.Component):
     """Keeps frames for those who can be made to wait: the IP edge and the host.
 
-    A frame is kept if its end was good, nobody claimed it, and the address filter lets it pass.
+    A frame is kept if its end was good, it is no MAC Control frame, nobody claimed it, and the
+    address filter lets it pass.
     It is moved to lane 0 and loses its FCS. A frame for which there is no room is dropped whole;
     the receiver is never stalled.
 
@@ -38,14 +39,16 @@ class FrameStore(wiring.Component):
         Frames as MacReceive gives them, FCS included.
     i_end : In, strobe(FrameEnd)
         Two cycles after the frame's last beat.
+    i_control : In, 1 bit
+        With ``i_end``: the frame is the MAC's own (IEEE 802.3-2022, 31.3), and nobody else's.
     i_claimed : In, 1 bit
         Two cycles after ``i_end``: hardware has taken the frame.
     filter : In, FilterSettings
     o : Out, packet_stream(8)
         Without FCS.
     o_count_kept, o_count_filtered, o_count_no_room : Out, 1 bit
-        Of each good frame that was not claimed, exactly one: it is in the store, it was not for
-        this station, it was dropped.
+        Of each good frame that is neither MAC Control nor claimed, exactly one: it is in the store,
+        it was not for this station, it was dropped.
     """
 
     def __init__(self, depth=2048):
@@ -53,6 +56,7 @@ class FrameStore(wiring.Component):
         super().__init__({
             "i": In(strobe(Packet(LANES))),
             "i_end": In(strobe(FrameEnd)),
+            "i_control": In(1),
             "i_claimed": In(1),
             "filter": In(FilterSettings),
             "o": Out(packet_stream(LANES)),
@@ -75,7 +79,7 @@ class FrameStore(wiring.Component):
             valid, beat = late_valid, late
         ended_good, good = Signal(), Signal()
         m.d.sync += [
-            ended_good.eq(self.i_end.valid & self.i_end.payload.good),
+            ended_good.eq(self.i_end.valid & self.i_end.payload.good & ~self.i_control),
             good.eq(ended_good),
         ]
         m.d.comb += [

@@ -93,7 +93,7 @@ class InterfaceStatistics(wiring.Component):
     to the end of the FCS, MAC Control frames included; these are in no count of packets, as they
     go to no client. Packets out are all that the transmitter was given, broken off or not.
 
-    Latency: ``i_summary``, ``i_done``, ``i_*_discard`` → their counts 1 cycle.
+    Latency: ``i_summary``, ``i_done``, ``i_*_discards`` → their counts 1 cycle.
 
     Members
     -------
@@ -103,10 +103,12 @@ class InterfaceStatistics(wiring.Component):
     i_start : In, 1 bit
         Its ``o_start``: the beat of this cycle is a frame's first.
     i_done : In, strobe(FrameDone)
-    i_in_discard, i_out_discard : In, 1 bit
-        A good frame was dropped for lack of room.
+    i_in_discards : In, 2 bits
+    i_out_discards : In, 1 bit
+        Good frames that were dropped for lack of room in this cycle.
     o_count_in_octets, o_count_out_octets : Out, 14 bits
         Bytes of the frame that has ended.
+    o_count_in_discards : Out, 2 bits
     o_count_* : Out, 1 bit
     """
 
@@ -116,12 +118,13 @@ class InterfaceStatistics(wiring.Component):
             "i_sent": In(strobe(Packet(LANES))),
             "i_start": In(1),
             "i_done": In(strobe(FrameDone)),
-            "i_in_discard": In(1),
-            "i_out_discard": In(1),
+            "i_in_discards": In(2),
+            "i_out_discards": In(1),
             **{f"o_count_{way}_{name}": Out(_LENGTH_BITS if name == "octets" else 1)
                for way in ("in", "out")
                for name in ("octets", "ucast_pkts", "multicast_pkts", "broadcast_pkts", "discards",
                             "errors")},
+            "o_count_in_discards": Out(2),
         })
 
     def elaborate(self, platform):
@@ -134,7 +137,7 @@ class InterfaceStatistics(wiring.Component):
             self.o_count_in_ucast_pkts.eq(client & ~frame.multicast & ~frame.broadcast),
             self.o_count_in_multicast_pkts.eq(client & frame.multicast),
             self.o_count_in_broadcast_pkts.eq(client & frame.broadcast),
-            self.o_count_in_discards.eq(self.i_in_discard),
+            self.o_count_in_discards.eq(self.i_in_discards),
             self.o_count_in_errors.eq(valid & ~frame.end.good),
         ]
 
@@ -152,7 +155,7 @@ class InterfaceStatistics(wiring.Component):
             self.o_count_out_ucast_pkts.eq(done & ~group),
             self.o_count_out_multicast_pkts.eq(done & group & ~broadcast),
             self.o_count_out_broadcast_pkts.eq(done & broadcast),
-            self.o_count_out_discards.eq(self.i_out_discard),
+            self.o_count_out_discards.eq(self.i_out_discards),
             self.o_count_out_errors.eq(done & aborted),
         ]
         return m

@@ -11,6 +11,7 @@ from tickwire.gateware.registers import REGISTERS
 from tickwire.hdl.csr.bank import RegisterBank
 from tickwire.hdl.entry.intent import Action, Reason, Source
 from tickwire.hdl.feed.event import Side
+from tickwire.hdl.ip.edge import EdgeCounts
 
 
 def elaborated(part):
@@ -64,12 +65,18 @@ def test_every_count_has_a_counter(path):
                 assert REGISTERS[counter].step == len(getattr(getattr(path, name), port))
 
 
+def test_every_count_of_the_network_edge_has_a_counter():
+    for name, _ in data.Layout.cast(EdgeCounts):
+        assert f"EDGE_{name.upper()}" in REGISTERS
+
+
 def test_every_counter_of_the_bank_is_driven(path):
     names = {f"{prefix}_{port.removeprefix('o_count_').upper()}"
              for prefix, name in COUNTED.items()
              for port in getattr(path, name).signature.members if port.startswith("o_count_")}
+    names |= {f"EDGE_{name.upper()}" for name, _ in data.Layout.cast(EdgeCounts)}
     for entry in REGISTERS.page("RX_GOOD").entries:
-        assert (entry.name in names or entry.name == "ORDERS_SENT"
+        assert (entry.name in names or entry.name in ("ORDERS_SENT", "EDGE_GROUP_LOST")
                 or entry.name.startswith(("MESSAGES_", "REFUSED_", "BUS_"))), entry.name
 
 

@@ -4,50 +4,15 @@ of it costs an order more than one frame."""
 import random
 
 import numpy as np
-from gateway_bench import SETTLE, Bench, Feed, library
+from gateway_bench import SETTLE, Feed, library
+from port_bench import FIRST, LOADED, OTHER, OWN, WORST, Port, frame, waited
 from tickwire.hdl.wire.ethernet import multicast_mac
 from tickwire.host.gateway import Gateway
 from tickwire.sim.engine import Engine
 from tickwire.sim.traffic_wire import Level
 from tickwire.sim.wire_words import WordReader, frames_to_words
 
-OWN = "02:00:0a:00:00:02"
-OTHER = "02:00:0a:00:00:09"
 GROUP = "01:00:5e:00:00:01"
-LOADED = 1514
-FIRST = 10              # cycles: END of the deciding frame → START of the order, after_fcs
-# A host frame that has just begun, with preamble, FCS, the gap after it, and the order's own start.
-WORST = FIRST + (8 + LOADED + 4 + 12) // 8 + 2
-
-
-def octets(address):
-    return bytes.fromhex(address.replace(":", ""))
-
-
-def frame(rng, to=OWN, length=None):
-    """Of an experimental EtherType (IEEE 802, 9.2.4)."""
-    body = rng.randbytes((length or rng.randrange(60, 1515)) - 14)
-    return octets(to) + octets(OTHER) + b"\x88\xb5" + body
-
-
-class Raw(Bench):
-    """The small market with a host that listens to raw frames."""
-
-    def __init__(self):
-        super().__init__()
-        self.gateway.network.station = OWN
-        self.gateway.network.receive()
-        self.gateway.frames.poll()
-        self.moved()
-
-    def received(self):
-        return [bytes(one.data) for one in self.frames()]
-
-    def frames(self):
-        found = []
-        while got := self.gateway.frames.poll():
-            found += [type(one)(one.cycle, one.data.copy()) for one in got]
-        return found
 
 
 def crossing(feed, price=98.0):
@@ -56,7 +21,7 @@ def crossing(feed, price=98.0):
 
 
 def test_frames_reach_the_host_byte_by_byte_and_market_data_does_not():
-    bench, feed, rng = Raw(), Feed(), random.Random(1)
+    bench, feed, rng = Port(), Feed(), random.Random(1)
     sent = [frame(rng) for _ in range(120)] + [frame(rng, length=60 + n) for n in range(16)]
     rng.shuffle(sent)
     for at in range(0, len(sent), 34):
@@ -65,6 +30,7 @@ def test_frames_reach_the_host_byte_by_byte_and_market_data_does_not():
         part.insert(20, feed.frame(feed.tick(8, 105.0)))
         before = bench.engine.cycles
         bench.play(*part)
+        bench.engine.idle(4 * SETTLE)       # the network edge copies each of them
         got = bench.frames()
         assert [bytes(one.data) for one in got] == sent[at:at + 34]
         cycles = [one.cycle for one in got]
@@ -76,7 +42,7 @@ def test_frames_reach_the_host_byte_by_byte_and_market_data_does_not():
 
 
 def test_damaged_frames_and_those_of_others_do_not():
-    bench, rng = Raw(), random.Random(2)
+    bench, rng = Port(), random.Random(2)
 
     def damage(data, control):
         data[20] ^= np.uint64(1 << 40)          # within the first frame
@@ -97,7 +63,7 @@ def test_damaged_frames_and_those_of_others_do_not():
 
 
 def test_a_group_that_hardware_takes_does_not_reach_the_host_whatever_the_filter():
-    bench, feed = Raw(), Feed()
+    bench, feed = Port(), Feed()
     bench.gateway.network.all_groups()
     unknown = bytearray(feed.snapshot(8))
     unknown[37] ^= 0x40                         # the UDP port: nobody's
@@ -110,28 +76,47 @@ def test_a_group_that_hardware_takes_does_not_reach_the_host_whatever_the_filter
 
 
 def test_a_flood_at_line_rate_is_counted_to_the_last_frame_and_delays_no_order():
-    """Nobody takes the frames: slots fill up, the rest is dropped, the market goes on."""
-    bench, feed, rng = Raw(), Feed(), random.Random(3)
+    """Nobody takes the frames: slots fill up, the rest is dropped, the market goes on.
+
+    The network edge looks at one frame at a time, which takes longer than the next one needs to
+    come: so the store fills up, too.
+    """
+    bench, feed, rng = Port(), Feed(), random.Random(3)
     slots = len(bench.gateway.frames._slots)
     bench.play(feed.snapshot(7))
     flood = [frame(rng, length=60) for _ in range(1000)]
     seen = bench.play(*flood[:600], crossing(feed), *flood[600:])
     assert seen.reasons() == ["PASSED"] and len(seen.frames) == 1
     order, = seen.records["ORDER"]
-    assert int(order["preamble"]) - int(order["frame_end"]) & 0xFFFF == FIRST
+    assert waited(order) == FIRST
+    bench.engine.idle(6 * SETTLE)
     moved = bench.moved()
     assert moved["RX_GOOD"] == 1002 and moved["IP_ACCEPTED"] == 2
-    assert moved["STORE_KEPT"] == 1000 and "STORE_NO_ROOM" not in moved
+    assert moved["STORE_KEPT"] + moved["STORE_NO_ROOM"] == 1000 and moved["STORE_KEPT"] > slots
+    assert moved["EDGE_HOST"] == moved["STORE_KEPT"]
     assert moved["HOST_RECEIVE_PASSED"] == slots
-    assert moved["HOST_RECEIVE_NO_ROOM"] == 1000 - slots
+    assert moved["HOST_RECEIVE_NO_ROOM"] == moved["STORE_KEPT"] - slots
+    assert bench.gateway.stats()["IF_IN_DISCARDS"] == 1000 - slots
     assert bench.received() == flood[:slots]
     # Room again: nothing of the flood comes late.
     bench.play(flood[0])
     assert bench.received() == [flood[0]]
 
 
+def test_every_frame_that_finds_no_room_is_discarded_once():
+    """Of any length: two rooms drop frames, sometimes in the same cycle."""
+    bench, rng = Port(), random.Random(8)
+    for _ in range(3):
+        bench.play(*(frame(rng, length=60 + rng.randrange(40)) for _ in range(800)))
+        bench.engine.idle(6 * SETTLE)
+    stats = bench.gateway.stats()
+    assert stats["STORE_NO_ROOM"] > 500 and stats["HOST_RECEIVE_NO_ROOM"] > 500
+    assert stats["IF_IN_DISCARDS"] == stats["STORE_NO_ROOM"] + stats["HOST_RECEIVE_NO_ROOM"]
+    assert stats["RX_GOOD"] == stats["IF_IN_DISCARDS"] + stats["HOST_RECEIVE_PASSED"]
+
+
 def test_the_host_queues_frames_and_they_leave_whole_in_order():
-    bench, rng = Raw(), random.Random(4)
+    bench, rng = Port(), random.Random(4)
     sent = [frame(rng, to=OTHER, length=length) for length in (14, 60, 61, 300, 1514, 1000, 59)]
     for one in sent:
         while not bench.gateway.frame_room:     # it is being copied into the queue
@@ -145,7 +130,7 @@ def test_the_host_queues_frames_and_they_leave_whole_in_order():
 
 def test_several_frames_wait_and_one_too_many_is_counted():
     """Short frames are copied faster than they leave: 4 KiB of them come to wait."""
-    bench, rng = Raw(), random.Random(5)
+    bench, rng = Port(), random.Random(5)
     gw, short = bench.gateway, frame(rng, to=OTHER, length=60)
     long = frame(rng, to=OTHER, length=LOADED)
     before = gw.registers.read("TX_FRAMES")
@@ -172,20 +157,20 @@ def test_several_frames_wait_and_one_too_many_is_counted():
 
 def test_an_order_waits_for_one_frame_of_the_host_at_most():
     """However many wait in the queue, and wherever in them the order comes."""
-    waited = []
+    delays = []
     for phase in range(0, 200, 13):
-        bench, feed = Raw(), Feed()
+        bench, feed = Port(), Feed()
         bench.play(feed.snapshot(7))
         long = frame(random.Random(6), to=OTHER, length=LOADED)
         bench.gateway.send_frame(long, repeat=40)
         bench.engine.idle(phase)
         seen = bench.play(crossing(feed))
         order, = seen.records["ORDER"]
-        waited.append(int(order["preamble"]) - int(order["frame_end"]) & 0xFFFF)
+        delays.append(waited(order))
         assert len(seen.frames) > 4 and all(one.fcs_good for one in seen.frames)
         bench.gateway.stop_frames()
-    assert max(waited) <= WORST and min(waited) >= FIRST
-    assert max(waited) > WORST // 2, "some came early in a frame"
+    assert max(delays) <= WORST and min(delays) >= FIRST
+    assert max(delays) > WORST // 2, "some came early in a frame"
 
 
 def test_a_host_that_comes_back_finds_what_waits():

@@ -31,6 +31,8 @@ TOY = RegisterMap((
         Register(name="HASH", access=Access.CONSTANT, value="register_hash", width=64,
                  meaning="The hash."),
         Register(name="NARROW", meaning="A value.", reset=5),
+        Register(name="TOLD", meaning="A value.", written=True),
+        Register(name="BOTH", meaning="A wide value.", width=40, written=True),
         Register(name="WIDE", meaning="A wide value.", width=50, reset=1 << 40),
         Register(name="PARTS", meaning="Fields.", reset=0b1_010, fields=(
             Field(name="A", width=3, meaning="Three bits."),
@@ -247,6 +249,30 @@ def test_unmapped_accesses_read_zero_write_nothing_and_are_counted():
         assert log == []
 
     run(dut, bench, watch(dut, log))
+
+
+def test_each_write_is_told_with_the_first_cycle_of_its_value():
+    """Of a wide register with the half that puts both in force."""
+    dut = RegisterBank(TOY, CONFIG)
+    log = []
+
+    async def watcher(ctx):
+        while True:
+            for name in ("told", "both"):
+                if ctx.get(getattr(dut, f"o_{name}_written")):
+                    log.append((name, ctx.get(getattr(dut, f"o_{name}"))))
+            await ctx.tick()
+
+    async def bench(ctx, host):
+        for value in (7, 7, 8):
+            await host.write(TOY.offset("TOLD"), value)
+        await host.read(TOY.offset("TOLD"))
+        await host.write(TOY.offset("NARROW"), 1)
+        await host.write(TOY.offset("BOTH"), 5)
+        await host.write(TOY.offset("BOTH") + 4, 1)
+
+    run(dut, bench, watcher)
+    assert log == [("told", 7), ("told", 7), ("told", 8), ("both", 1 << 32 | 5)]
 
 
 def test_whole_table_answers_everywhere():

@@ -7,7 +7,7 @@ import sys
 import pytest
 from tickwire.gateware import register_output, vocabulary
 from tickwire.gateware.config import GatewayConfig
-from tickwire.gateware.records import RECORDS, Record, RecordField
+from tickwire.gateware.records import FRAME_HEADER, RECORDS, Record, RecordField
 from tickwire.gateware.register_map import RegisterMap
 from tickwire.gateware.registers import REGISTERS
 from tickwire.hdl.csr.register_table import (
@@ -46,13 +46,16 @@ def test_hash_changes_with_everything_that_a_host_relies_on():
         return RegisterMap((page(Register(**{"name": "R", "meaning": "A value.", **change})),))
 
     first = map_of()
-    assert first.hash == map_of().hash == 0x43cb04a450e8ea
+    assert first.hash == map_of().hash == 0xec014bd2b8e1b59a
     for change in ({"name": "S"}, {"width": 31}, {"reset": 1}, {"meaning": "Another value."},
-                   {"access": Access.READ_ONLY}):
+                   {"access": Access.READ_ONLY}, {"written": True}):
         assert map_of(**change).hash != first.hash
     assert RegisterMap((page(Register(name="R", meaning="A value."), offset=0x1000),)).hash \
         != first.hash
     assert RegisterMap(first.pages, RECORDS).hash != first.hash
+    hashes = {RegisterMap(first.pages, frame_header=FRAME_HEADER[:parts]).hash
+              for parts in (0, 4, 5)}
+    assert len(hashes) == 3 and first.hash in hashes and REGISTERS.frame_header == FRAME_HEADER
 
 
 def test_numbers_are_those_of_the_gateware():
@@ -121,6 +124,8 @@ def test_records_have_their_end_and_their_place_in_common():
      "Register R has 3 bits and cannot be reset to 0x8"),
     (lambda: Register(name="R", meaning="A value.", value=1),
      "Register R must have a value if, and only if, it is a constant"),
+    (lambda: Register(name="R", meaning="A value.", access=Access.READ_ONLY, written=True),
+     "Register R is ro: nobody writes it, so the gateware cannot be told of it"),
     (lambda: Register(name="R", meaning="A value.", fields=(
         Field(name="A", width=1, meaning="One."), Field(name="A", width=1, meaning="Two."))),
      "Register R has two fields named A"),

@@ -138,6 +138,14 @@ def test_somebody_with_our_address_is_counted():
                                                    {"host": 1}]
 
 
+def test_who_has_no_address_has_no_conflict():
+    """Address 0 and ARP off, as after reset: a probe's sender is 0.0.0.0, too."""
+    probe = Ether(src=PEER_MAC, dst=BROADCAST) / ARP(op=1, hwsrc=PEER_MAC, psrc="0.0.0.0",
+                                                     pdst=PEER_ADDRESS)
+    results, _ = exchange([padded(probe)], settings={"address": 0, "arp": 0})
+    assert results == [([], [padded(probe)], {"host": 1})]
+
+
 def damaged(frame, at, value):
     octets = bytearray(padded(frame))
     octets[at] ^= value

@@ -45,6 +45,22 @@ def test_ticks():
     assert seen == [(3 * number, number % 10 == 0) for number in range(1, 24)]
 
 
+def test_a_leap_ends_the_period_that_it_leaps_over_and_brings_one_tick():
+    dut = EdgeTicks()
+    seen = []
+
+    async def bench(ctx):
+        ctx.set(dut.i_period, 100)
+        for cycle in range(400):
+            ctx.set(dut.i_skip, {50: 20, 200: 1 << 40}.get(cycle, 0))
+            if ctx.get(dut.o_tick):
+                seen.append(cycle)
+            await ctx.tick()
+
+    simulate(dut, bench)
+    assert seen == [80, 180, 201, 301]
+
+
 def test_composer():
     dut = FrameComposer()
 

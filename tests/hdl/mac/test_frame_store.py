@@ -9,6 +9,7 @@ from amaranth.sim import Simulator
 from frame_bench import Collector
 from tickwire.hdl.mac.frame_store import FrameStore
 from tickwire.hdl.mac.receive import MacReceive
+from tickwire.hdl.mac.summary import FrameSummary
 from xgmii_bench import ERROR, START, Wire, seeded, some_frame, with_fcs
 
 OWN = bytes.fromhex("02000a000002")
@@ -28,8 +29,12 @@ def run(wire, *, claimed=lambda number: False, depth=2048, ready=1.0, settings=N
     m.submodules.store = store = FrameStore(depth)
     wiring.connect(m, mac.o, store.i)
     wiring.connect(m, mac.o_end, store.i_end)
+    m.submodules.summary = summary = FrameSummary()
+    wiring.connect(m, mac.o, summary.i)
+    wiring.connect(m, mac.o_end, summary.i_end)
     claim = Signal()
-    m.d.comb += store.i_claimed.eq(claim)
+    m.d.comb += [store.i_claimed.eq(claim),
+                 store.i_control.eq(summary.o.payload.control)]
     rng = seeded(seed)
     sink = Collector(store.o, rng, ready)
     names = ("kept", "filtered", "no_room")
@@ -149,6 +154,22 @@ def test_promiscuous_takes_foreign_frames_too():
     frames = [addressed(rng.choice([OWN, OTHER]), some_frame(rng, 70)) for _ in range(20)]
     sink, counts, _ = run(wire_of(frames, rng), settings={"promiscuous": 1})
     assert sink.frames == [one[:-4] for one in frames] and counts["filtered"] == 0
+
+
+def test_mac_control_frames_are_neither_kept_nor_counted():
+    """PAUSE to the reserved group and to the station, and other opcodes, even if promiscuous."""
+    rng, frames, kept = seeded(9), [], []
+    for number in range(60):
+        frame = addressed(rng.choice([OWN, bytes.fromhex("0180c2000001")]),
+                          some_frame(rng, rng.choice([64, 65, 90])))
+        if rng.random() < 0.5:
+            frame = with_fcs(frame[:12] + b"\x88\x08" + bytes((0, number % 3)) + frame[16:-4])
+        else:
+            kept.append(frame[:-4])
+        frames.append(frame)
+    sink, counts, _ = run(wire_of(frames, rng, shortest=5), settings={"promiscuous": 1})
+    assert sink.frames == kept and 10 < len(kept) < 50
+    assert counts == {"kept": len(kept), "filtered": 0, "no_room": 0}
 
 
 def test_what_finds_no_room_is_counted_and_the_next_one_comes_whole():

@@ -200,10 +200,10 @@ def test_what_leaves_is_counted():
             ctx.set(dut.i_done.valid, 1)
             ctx.set(dut.i_done.payload.aborted, aborted)
             discard = rng.random() < 0.3
-            ctx.set(dut.i_out_discard, discard)
+            ctx.set(dut.i_out_discards, discard)
             await tick()
             ctx.set(dut.i_done.valid, 0)
-            ctx.set(dut.i_out_discard, 0)
+            ctx.set(dut.i_out_discards, 0)
             expected[f"out_{kind}_pkts"] += 1
             expected["out_errors"] += aborted
             expected["out_discards"] += discard
