@@ -10,6 +10,7 @@ import contextlib
 import os
 import random
 import re
+import shutil
 import sys
 import time
 from collections import Counter
@@ -106,6 +107,13 @@ def test_linux_finds_the_gateway_by_arp(spaces, gateway):
             break
         time.sleep(0.1)
     assert "FAILED" in entry
+
+
+def test_arping_finds_one_station(spaces, gateway):
+    if shutil.which("arping") is None:
+        pytest.skip("needs the command arping")
+    printed = spaces.run("wire", "arping", "-c", "3", "-i", "wire0", HARDWARE)
+    assert printed.count(MAC) == 3, printed
 
 
 def test_linux_pings_the_hardware_without_a_loss(spaces, gateway):

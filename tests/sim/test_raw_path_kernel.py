@@ -7,8 +7,10 @@ Both namespaces are made for this file and removed after it.
 
 import contextlib
 import hashlib
+import json
 import os
 import random
+import shutil
 import sys
 import time
 
@@ -74,3 +76,17 @@ def test_tcp_carries_every_byte(kernels, sender, receiver, to):
                                 + moved["STORE_FILTERED"] + moved["STORE_NO_ROOM"])
     assert moved["STORE_KEPT"] == moved["EDGE_HOST"]
     print(f"{BYTES} bytes from {sender} to {receiver} in {time.monotonic() - began:.1f} s")
+
+
+def test_iperf3_runs_through_the_raw_path(kernels, soak):
+    """20 s in `make soak`. What it measures is the simulation's speed, so only that it works."""
+    if shutil.which("iperf3") is None:
+        pytest.skip("needs the command iperf3")
+    kernels.start("port", "iperf3", "--server", "--one-off", "--forceflush", "--bind", PORT,
+                  until="listening")
+    told = json.loads(kernels.run("wire", "iperf3", "--client", PORT, "--json", "--time",
+                                  "20" if soak else "2"))
+    assert "error" not in told
+    assert told["end"]["sum_received"]["bytes"] > 10_000
+    before = counted(kernels.card)
+    assert before["RX_FCS"] == before["TX_UNDERRUN"] == 0
