@@ -210,14 +210,15 @@ class Control(Elaboratable):
             bank.i_book_change_id.eq(level.change_id),
             bank.i_book_max_depth.eq(self.path.book.o_max_depth),
         ]
-        frame, send = self.path.host_frame, bank.o_frame_send
+        frame, send, datagram = self.path.host_frame, bank.o_frame_send, bank.o_datagram_send
         m.d.comb += [
             frame.i_enable.eq(bank.o_frame.write),
             frame.i_address.eq(bank.o_frame.address),
             frame.i_data.eq(bank.o_frame.data),
-            frame.i_send.eq(send.valid),
-            frame.i_length.eq(send.payload.length),
-            frame.i_repeat.eq(send.payload.repeat),
+            frame.i_send.eq(send.valid | datagram.valid),
+            frame.i_datagram.eq(datagram.valid),
+            frame.i_length.eq(Mux(datagram.valid, datagram.payload.length, send.payload.length)),
+            frame.i_repeat.eq(Mux(datagram.valid, 0, send.payload.repeat)),
             frame.i_stop.eq(bank.o_frame_stop),
             # A long frame keeps an order waiting for as long as it takes.
             frame.i_cap.eq(Mux(self.path.arming.o_armed, bank.o_frame_cap, MAXIMUM_LENGTH)),

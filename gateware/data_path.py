@@ -1,11 +1,12 @@
 """From the XGMII input to the XGMII output, in the order in which a packet travels."""
 
-from amaranth.hdl import Elaboratable, Module, Signal
+from amaranth.hdl import Elaboratable, Module, Mux, Signal
 from amaranth.lib.wiring import Component, connect
 from tickwire.hdl.book.price_level import PriceLevelBook
 from tickwire.hdl.entry.transmit import OrderTransmit
 from tickwire.hdl.feed.decoder import FeedDecoder
 from tickwire.hdl.feed.instruments import InstrumentTable
+from tickwire.hdl.ip.datagram_door import DatagramDoor
 from tickwire.hdl.ip.edge import NetworkEdge
 from tickwire.hdl.ip.receive import IpReceive
 from tickwire.hdl.mac.arbiter import TransmitArbiter
@@ -75,6 +76,8 @@ class DataPath(Elaboratable):
         self.host_receive = HostReceive(config.frame_slot)
         self.host_frame = HostFrame()
         self.host_queue = FrameQueue(waits=True)
+        self.datagram_queue = FrameQueue(waits=True)
+        self.datagram_door = DatagramDoor()
         self.host_gate = PauseGate()
         # Beside the path
         self.link_fault = LinkFault()
@@ -237,13 +240,22 @@ class DataPath(Elaboratable):
         connect(m, self.reply_gate.o, self.arbiter.i_reply)
         connect(m, self.edge.o_host, self.host_register.i)
         connect(m, self.host_register.o, self.host_receive.i)
-        connect(m, self.host_frame.o, self.host_queue.i)
+        # What the host wrote is a frame, or a datagram that the edge makes one of.
+        sent = self.host_frame.o
+        for queue, wanted in ((self.host_queue, ~self.host_frame.o_datagram),
+                              (self.datagram_queue, self.host_frame.o_datagram)):
+            m.d.comb += [queue.i.payload.eq(sent.payload), queue.i.valid.eq(sent.valid & wanted)]
+        m.d.comb += sent.ready.eq(Mux(self.host_frame.o_datagram, self.datagram_queue.i.ready,
+                                      self.host_queue.i.ready))
+        connect(m, self.datagram_queue.o, self.datagram_door.i)
+        connect(m, self.datagram_door.o, self.edge.i_udp)
         connect(m, self.host_queue.o, self.host_gate.i)
         connect(m, self.host_gate.o, self.arbiter.i_host)
         m.d.comb += [
             self.frame_store.i_claimed.eq(self.ip_receive.o_count_accepted),
             self.frame_store.i_control.eq(self.frame_summary.o.payload.control),
             self.host_receive.cycle.eq(self.counter.o),
+            self.edge.i_udp_to.eq(self.datagram_door.o_to),
         ]
 
     def connect_host(self, m):

@@ -161,7 +161,7 @@ _WATCH = Page(
 
 _FRAMES = Page(
     name="FRAMES", offset=0x6000,
-    meaning="Frames of the host's, sent as they are.",
+    meaning="Frames of the host's, sent as they are, and datagrams, whose headers hardware makes.",
     entries=(
         Window(name="FRAME", words=512, meaning="Bytes of the frame without FCS, first lowest."),
         Command(name="FRAME_SEND", meaning="Puts the frame into the queue.", fields=(
@@ -173,6 +173,12 @@ _FRAMES = Page(
                          "comes meanwhile waits for the frame's end."),
         Command(name="FRAME_STOP",
                 meaning="Ends the repetition; what is in the queue still leaves."),
+        Command(name="DATAGRAM_SEND", fields=(
+            Field(name="LENGTH", width=11, unit="bytes",
+                  meaning="8 for the address and the ports, and the payload."),
+        ), meaning="Sends what is in FRAME as a UDP datagram from IPV4_ADDRESS: destination "
+                   "address, source port, destination port, then up to 1,472 bytes; each first "
+                   "byte highest. ARP is hardware's business, too."),
     ),
 )
 

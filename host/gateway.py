@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import struct
+from ipaddress import AddressValueError, IPv4Address
 from types import TracebackType
 from typing import Self
 
@@ -21,6 +23,7 @@ __all__ = ["Gateway"]
 
 _PCI = re.compile(r"[0-9a-fA-F]{4}:[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7]")
 POLICIES = ("after_fcs", "cut_through")
+_LONGEST_PAYLOAD = 1472         # bytes in a datagram that is not fragmented
 
 
 class Gateway:
@@ -189,12 +192,47 @@ class Gateway:
         """
         if not 14 <= len(frame) <= 1514:
             raise RegisterError(f"FRAME_SEND.LENGTH takes 14 to 1514 bytes, not {len(frame)}")
+        self._write_frame(frame)
+        self.registers.command_fields("FRAME_SEND", length=len(frame), repeat=repeat)
+
+    def send_datagram(self, payload: bytes, to: str | IPv4Address, port: int, *,
+                      source_port: int) -> None:
+        """Send a UDP datagram from the hardware's own address, which makes all headers.
+
+        It waits in the hardware until ARP has found the way; if there is none, it is dropped and
+        counted in EDGE_UDP_UNRESOLVED.
+
+        Parameters
+        ----------
+        payload : bytes
+            Up to 1,472.
+        to, port : str or IPv4Address, and int
+            The destination.
+        source_port : int
+        """
+        for name, number in (("port", port), ("source_port", source_port)):
+            if not 0 <= number < 1 << 16:
+                raise RegisterError(f"A datagram's {name} is 0 to 65535, not {number}")
+        if len(payload) > _LONGEST_PAYLOAD:
+            raise RegisterError(f"DATAGRAM_SEND takes up to {_LONGEST_PAYLOAD} bytes, not "
+                                f"{len(payload)}: send more datagrams")
+        try:
+            address = IPv4Address(to)
+        except AddressValueError:
+            raise RegisterError(f"DATAGRAM_SEND takes an IPv4 address, not {str(to)!r}") from None
+        if not self.registers.read("IPV4_ADDRESS"):
+            raise RegisterError("DATAGRAM_SEND needs an address to send from, and IPV4_ADDRESS is "
+                                "0: call gw.network.set_address first")
+        head = struct.pack(">4sHH", address.packed, source_port, port)
+        self._write_frame(head + payload)
+        self.registers.command_fields("DATAGRAM_SEND", length=len(head) + len(payload))
+
+    def _write_frame(self, content: bytes) -> None:
         if not self.frame_room:
             raise RegisterError("FRAME may not be written while STATUS.FRAME_BUSY is 1: the "
                                 "queue is full or the last frame is repeated; try again, or end "
                                 "the repetition with gw.stop_frames()")
-        self.registers.write_window("FRAME", frame)
-        self.registers.command_fields("FRAME_SEND", length=len(frame), repeat=repeat)
+        self.registers.write_window("FRAME", content)
 
     @property
     def frame_room(self) -> bool:

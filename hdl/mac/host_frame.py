@@ -1,4 +1,4 @@
-"""A frame that the host wrote, sent once or many times."""
+"""A frame or a datagram that the host wrote, sent once or many times."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
@@ -7,15 +7,17 @@ from amaranth.lib.wiring import In, Out
 from tickwire.hdl.phy.xgmii import LANES
 from tickwire.hdl.stream.packet import packet_stream
 
-__all__ = ["HostFrame", "MINIMUM_LENGTH", "MAXIMUM_LENGTH"]
+__all__ = ["HostFrame", "MINIMUM_LENGTH", "MAXIMUM_LENGTH", "DATAGRAM_HEAD", "LONGEST_DATAGRAM"]
 
 MINIMUM_LENGTH = 14         # bytes: addresses and type
 MAXIMUM_LENGTH = 1514       # bytes without FCS
+DATAGRAM_HEAD = 8           # bytes: address and ports
+LONGEST_DATAGRAM = DATAGRAM_HEAD + 1472
 _WORD = 4                   # bytes that the host writes at a time
 
 
 class HostFrame(wiring.Component):
-    """Buffer for one raw frame, in words of 32 bits, and the sender of it.
+    """Buffer for one raw frame, or one datagram, in words of 32 bits, and the sender of it.
 
     Byte n of the frame is byte n mod 4 (the least significant is 0) of word n div 4. The host must
     not write while ``o_busy``; what it writes then may or may not be in the frames that follow.
@@ -38,7 +40,10 @@ class HostFrame(wiring.Component):
     i_send : In, 1 bit
         Send what is in the buffer.
     i_length : In, 11 bits
-        With ``i_send``: bytes without FCS, 14 to 1514. The MAC pads to 60.
+        With ``i_send``: bytes without FCS, 14 to 1514. The MAC pads to 60. Of a datagram: bytes
+        with its head (see ``DatagramDoor``), 8 to 1480.
+    i_datagram : In, 1 bit
+        With ``i_send``: it is a datagram.
     i_repeat : In, 16 bits
         With ``i_send``: how often; 0 is once, too.
     i_cap : In, 11 bits
@@ -47,6 +52,8 @@ class HostFrame(wiring.Component):
     i_stop : In, 1 bit
         No further repetition; the frame in progress is finished.
     o : Out, packet_stream(8)
+    o_datagram : Out, 1 bit
+        What stands at ``o`` is a datagram.
     o_busy : Out, 1 bit
         From the cycle after ``i_send`` until the last beat has been accepted.
     o_count_refused : Out, 1 bit
@@ -69,10 +76,12 @@ class HostFrame(wiring.Component):
             "i_enable": In(1),
             "i_send": In(1),
             "i_length": In(range(2048)),
+            "i_datagram": In(1),
             "i_repeat": In(16),
             "i_cap": In(range(2048), init=MAXIMUM_LENGTH),
             "i_stop": In(1),
             "o": Out(packet_stream(LANES)),
+            "o_datagram": Out(1),
             "o_busy": Out(1),
             "o_count_refused": Out(1),
         })
@@ -126,8 +135,12 @@ class HostFrame(wiring.Component):
         with m.If(self.i_stop):
             m.d.sync += remaining.eq(0)
 
-        allowed = ((self.i_length >= MINIMUM_LENGTH) & (self.i_length <= MAXIMUM_LENGTH)
-                   & (self.i_length <= self.i_cap))
+        least = Mux(self.i_datagram, DATAGRAM_HEAD, MINIMUM_LENGTH)
+        most = Mux(self.i_datagram, LONGEST_DATAGRAM, MAXIMUM_LENGTH)
+        # A datagram's head gives way to 42 bytes of headers.
+        grows = Mux(self.i_datagram, MAXIMUM_LENGTH - LONGEST_DATAGRAM, 0)
+        allowed = ((self.i_length >= least) & (self.i_length <= most)
+                   & (self.i_length + grows <= self.i_cap))
         m.d.sync += self.o_count_refused.eq(self.i_send & (self.o_busy | ~allowed))
         with m.If(self.i_send & ~self.o_busy & allowed):
             m.d.sync += [
@@ -135,6 +148,7 @@ class HostFrame(wiring.Component):
                 index.eq(0),
                 final.eq((self.i_length - 1)[3:]),
                 final_end.eq((self.i_length - 1)[:3] + 1),
+                self.o_datagram.eq(self.i_datagram),
                 remaining.eq(Mux(self.i_repeat == 0, 0, self.i_repeat - 1)),
             ]
         return m

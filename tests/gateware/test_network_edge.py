@@ -307,3 +307,46 @@ def test_broken_frames_on_the_wire_are_never_answered():
     assert "STORE_KEPT" not in moved and "RX_GOOD" not in moved
     assert port.exchange(ping(b"q"))[0] == [padded(pong(b"q"))]
     assert octets(OWN) == whole[:6]
+
+
+def test_the_host_sends_datagrams_whose_headers_hardware_makes(tmp_path):
+    port = Citizen()
+    gateway = port.gateway
+    payloads = [b"", b"x", b"a datagram", bytes(range(256)) * 5, bytes(1472)]
+    gateway.send_datagram(payloads[0], OTHER_IP, 9000, source_port=9001)
+    port.engine.idle(SETTLE)
+    asked = padded(Ether(src=OWN, dst=EVERYBODY) / ARP(op=1, hwsrc=OWN, psrc=OWN_IP,
+                                                       pdst=OTHER_IP))
+    assert port.sent() == [asked]
+    answer = padded(Ether(src=OTHER, dst=OWN) / ARP(op=2, hwsrc=OTHER, psrc=OTHER_IP, hwdst=OWN,
+                                                    pdst=OWN_IP))
+    port.play_only(answer)
+    sent = port.sent()
+    for payload in payloads[1:]:
+        gateway.send_datagram(payload, OTHER_IP, 9000, source_port=9001)
+        port.engine.idle(SETTLE)
+        sent += port.sent()
+    for one, payload in zip(sent, payloads, strict=True):
+        packet = Ether(one)
+        assert (packet.src, packet.dst, packet[IP].src, packet[IP].dst) == (
+            OWN, OTHER, OWN_IP, OTHER_IP)
+        assert (packet[UDP].sport, packet[UDP].dport) == (9001, 9000)
+        assert bytes(packet[UDP].payload)[:packet[UDP].len - 8] == payload
+    assert complaints(tmp_path, sent) == []
+    assert port.moved()["EDGE_UDP_SENT"] == len(payloads)
+    # A frame as it is goes its own way.
+    gateway.send_frame(padded(ping(b"raw")))
+    port.engine.idle(SETTLE)
+    assert port.sent() == [padded(ping(b"raw"))]
+    for wrong, sentence in (
+            (lambda: gateway.send_datagram(bytes(1473), OTHER_IP, 1, source_port=1),
+             "DATAGRAM_SEND takes up to 1472 bytes, not 1473"),
+            (lambda: gateway.send_datagram(b"", "nowhere", 1, source_port=1),
+             "DATAGRAM_SEND takes an IPv4 address, not 'nowhere'"),
+            (lambda: gateway.send_datagram(b"", OTHER_IP, 65536, source_port=1),
+             "A datagram's port is 0 to 65535, not 65536")):
+        with pytest.raises(RegisterError, match=sentence):
+            wrong()
+    gateway.network.set_address(None)
+    with pytest.raises(RegisterError, match="IPV4_ADDRESS is 0: call gw.network.set_address"):
+        gateway.send_datagram(b"", OTHER_IP, 1, source_port=1)

@@ -7,6 +7,7 @@ the card's, which follows the wall clock while nothing happens.
 """
 
 import contextlib
+import hashlib
 import os
 import random
 import re
@@ -40,6 +41,20 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         udp.sendto(payload, (to, port))
         assert udp.recvfrom(65536) == (payload, (to, port)), number
 print(count, "datagrams")
+"""
+HEARD = 10_000 if SOAK else 40
+LISTEN = """
+import hashlib, socket, sys
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+    udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
+    udp.bind(("", 5001))
+    udp.settimeout(60)
+    print("listening", flush=True)
+    digest = hashlib.sha256()
+    for _ in range(int(sys.argv[1])):
+        payload, (who, port) = udp.recvfrom(65536)
+        digest.update(payload)
+print(who, port, digest.hexdigest(), flush=True)
 """
 REFUSED = """
 import socket, sys
@@ -137,6 +152,19 @@ def test_every_datagram_comes_back(spaces, gateway):
     assert spaces.run("wire", sys.executable, "-c", ECHO, HARDWARE, str(ECHO_PORT), str(DATAGRAMS)
                       ) == f"{DATAGRAMS} datagrams\n"
     assert moved(gateway, before)["EDGE_UDP_ECHO"] == DATAGRAMS
+
+
+def test_linux_receives_the_hosts_datagrams(spaces, gateway):
+    server, _ = spaces.start("wire", sys.executable, "-c", LISTEN, str(HEARD), until="^listening")
+    rng = random.Random(6)
+    digest = hashlib.sha256()
+    for _ in range(HEARD):
+        payload = rng.randbytes(rng.randrange(1473))
+        digest.update(payload)
+        while not gateway.frame_room:
+            pass
+        gateway.send_datagram(payload, ADDRESS.partition("/")[0], 5001, source_port=5002)
+    assert server.stdout.readline().strip() == f"{HARDWARE} 5002 {digest.hexdigest()}"
 
 
 def test_a_closed_port_is_refused(spaces, gateway):

@@ -57,13 +57,15 @@ class Card:
             ctx.set(self.dut.i_enable, 0)
             ctx.set(self.dut.i_data, self.rng.getrandbits(32))
 
-    async def send(self, ctx, length, repeat=1):
+    async def send(self, ctx, length, repeat=1, datagram=False):
         ctx.set(self.dut.i_length, length)
+        ctx.set(self.dut.i_datagram, datagram)
         ctx.set(self.dut.i_repeat, repeat)
         ctx.set(self.dut.i_send, 1)
         await self.tick(ctx)
         ctx.set(self.dut.i_send, 0)
         ctx.set(self.dut.i_length, self.rng.randrange(2048))
+        ctx.set(self.dut.i_datagram, self.rng.getrandbits(1))
         ctx.set(self.dut.i_repeat, self.rng.randrange(100))
 
     async def finish(self, ctx):
@@ -173,6 +175,28 @@ def test_refusals():
 
     card = Card().run(script)
     assert card.frames() == [bytes(100)] and card.refused == 6
+
+
+def test_datagrams_have_lengths_of_their_own():
+    """8 to 1480; 34 less than a frame's where a cap is set, for 42 bytes of headers less 8."""
+    async def script(card, ctx):
+        octets = card.rng.randbytes(1480)
+        await card.write(ctx, octets)
+        for length, cap in ((7, 1514), (1481, 1514), (67, 100)):
+            ctx.set(card.dut.i_cap, cap)
+            await card.send(ctx, length, datagram=True)
+            assert not ctx.get(card.dut.o_busy)
+        for length, cap in ((8, 1514), (1480, 1514), (66, 100), (13, 1514)):
+            ctx.set(card.dut.i_cap, cap)
+            await card.send(ctx, length, datagram=True)
+            assert ctx.get(card.dut.o_datagram)
+            await card.finish(ctx)
+            assert card.frames()[-1] == octets[:length]
+        await card.send(ctx, 14)
+        assert not ctx.get(card.dut.o_datagram)
+        await card.finish(ctx)
+
+    assert Card().run(script).refused == 3
 
 
 @pytest.mark.parametrize("depth", [1024, 3000])
