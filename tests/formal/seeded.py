@@ -3,7 +3,10 @@
 import inspect
 from types import ModuleType
 
-__all__ = ["with_bug"]
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In
+
+__all__ = ["through", "with_bug"]
 
 
 def with_bug(module, right, wrong):
@@ -28,3 +31,22 @@ def with_bug(module, right, wrong):
     broken = ModuleType(module.__name__)
     exec(compile(text.replace(right, wrong), module.__file__, "exec"), broken.__dict__)
     return broken
+
+
+def through(m, outer, inner, deaf=()):
+    """Connect every port of a component with the same port of the one around it.
+
+    ``deaf`` maps names of inputs to constants which the component sees instead: a seeded bug.
+    """
+    for name, member in inner.signature.members.items():
+        if name in deaf:
+            m.d.comb += getattr(inner, name).eq(deaf[name])
+            continue
+        if name not in outer.signature.members:
+            continue
+        mine, its = getattr(outer, name), getattr(inner, name)
+        if member.is_port:
+            m.d.comb += its.eq(mine) if member.flow is In else mine.eq(its)
+        else:
+            for one, other in zip(mine, its, strict=True) if member.dimensions else ((mine, its),):
+                wiring.connect(m, wiring.flipped(one), other)
