@@ -49,15 +49,17 @@ class TransmitArbiter(wiring.Component):
             "o_reply_active": Out(1),
             "o_host_active": Out(1),
         })
+        # State, here so that the proofs may name it
+        self.begun = Signal()       # a frame's beats are being accepted
+        # Whose frame was offered in the cycle before: an order; if not, a reply rather than a host
+        # frame. Both are found at the same time, so the third input does not make an order's way
+        # longer.
+        self.offered_order, self.offered_reply = Signal(), Signal()
 
     def elaborate(self, platform):
         m = Module()
         order, reply, host = self.i_order, self.i_reply, self.i_host
-        begun = Signal()            # a frame's beats are being accepted
-        # Whose frame was offered in the cycle before: an order; if not, a reply rather than a host
-        # frame. Both are found at the same time, so the third input does not make an order's way
-        # longer.
-        offered_order, offered_reply = Signal(), Signal()
+        begun, offered_order, offered_reply = self.begun, self.offered_order, self.offered_reply
         locked = self.i_start | begun
         # Before a frame is begun the MAC looks at `valid` and `first` only, so the rest is chosen
         # by a register, and an order that comes has a short way.

@@ -74,20 +74,26 @@ class FrameQueue(wiring.Component):
             "o_count_kept": Out(1),
             "o_count_dropped": Out(1),
         })
+        # State, here so that the proofs may name it
+        self.memory = Memory(shape=_Slot, depth=depth, init=[])
+        self.read = self.memory.read_port()
+        # Pointers have a bit more than addresses, so that full and empty differ.
+        self.following = Signal(range(2 * depth))
+        self.whole = Signal(range(2 * depth))
+        self.reading = Signal(range(2 * depth))
+        self.full = Signal()        # late by a cycle, hence the slack
+        self.spoilt = Signal()      # the frame that is being taken is not kept
+        self.lost = Signal()        # … because there was no room
+        self.opened = Signal()      # a frame has begun and not ended
+        self.in_memory = Signal()
+        self.after_last = Signal(init=1)
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.memory = memory = Memory(shape=_Slot, depth=self._depth, init=[])
-        write, read = memory.write_port(), memory.read_port()
-
-        # Pointers have a bit more than addresses, so that full and empty differ.
-        def pointer(name):
-            return Signal(range(2 * self._depth), name=name)
-
-        following, whole, reading = pointer("following"), pointer("whole"), pointer("reading")
-        full = Signal()         # late by a cycle, hence the slack
-        spoilt = Signal()       # the frame that is being taken is not kept
-        lost = Signal()         # … because there was no room
+        m.submodules.memory = self.memory
+        write, read = self.memory.write_port(), self.read
+        following, whole, reading = self.following, self.whole, self.reading
+        full, spoilt, lost = self.full, self.spoilt, self.lost
         m.d.sync += full.eq(
             (following - reading)[:len(following)] >= self._depth - _SLACK)
 
@@ -106,7 +112,7 @@ class FrameQueue(wiring.Component):
         aborts = spoilt | self.i_abort
         drops = lost | overflows
         bad = aborts | drops
-        opened = Signal()       # a frame has begun and not ended
+        opened = self.opened
         m.d.sync += [
             self.o_count_kept.eq(ends & ~bad),
             self.o_count_dropped.eq(ends & drops & ~aborts),
@@ -127,7 +133,7 @@ class FrameQueue(wiring.Component):
             ]
 
         # Pipeline: address → memory → register. It stands still while the beat is not accepted.
-        moves, in_memory = Signal(), Signal()
+        moves, in_memory = Signal(), self.in_memory
         beat = self.o.payload
         there = reading != whole
         m.d.comb += [
@@ -136,7 +142,7 @@ class FrameQueue(wiring.Component):
             read.en.eq(moves),
             self.o_empty.eq(~there & ~in_memory & ~self.o.valid),
         ]
-        after_last = Signal(init=1)
+        after_last = self.after_last
         with m.If(moves):
             m.d.sync += [
                 reading.eq(reading + there),

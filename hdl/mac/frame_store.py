@@ -52,7 +52,8 @@ class FrameStore(wiring.Component):
     """
 
     def __init__(self, depth=2048):
-        self._queue = FrameQueue(depth)
+        self.queue = FrameQueue(depth)
+        self.address = AddressFilter()
         super().__init__({
             "i": In(strobe(Packet(LANES))),
             "i_end": In(strobe(FrameEnd)),
@@ -64,11 +65,19 @@ class FrameStore(wiring.Component):
             "o_count_filtered": Out(1),
             "o_count_no_room": Out(1),
         })
+        # State, here so that the proofs may name it
+        self.late = strobe(Packet(LANES)).create()      # the beat whose frame's verdict is there
+        self.upper = Signal()       # the frame began in lane 4, so its beats overlap two chunks
+        self.high = Signal(32, reset_less=True)
+        self.held = Signal(8 * LANES, reset_less=True)
+        self.holds = Signal()       # there is a chunk in `held`
+        self.tail = Signal()        # it ends the frame, and …
+        self.tail_end, self.tail_keeps = Signal(3), Signal()
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.queue = queue = self._queue
-        m.submodules.address = address = AddressFilter()
+        m.submodules.queue = queue = self.queue
+        m.submodules.address = address = self.address
         wiring.connect(m, queue.o, wiring.flipped(self.o))
 
         valid, beat = self.i.valid, self.i.payload
@@ -77,6 +86,7 @@ class FrameStore(wiring.Component):
             late = Signal(Packet(LANES), name=f"beat_{stage}", reset_less=True)
             m.d.sync += [late_valid.eq(valid), late.eq(beat)]
             valid, beat = late_valid, late
+        m.d.comb += [self.late.valid.eq(valid), self.late.payload.eq(beat)]
         ended_good, good = Signal(), Signal()
         m.d.sync += [
             ended_good.eq(self.i_end.valid & self.i_end.payload.good & ~self.i_control),
@@ -91,17 +101,15 @@ class FrameStore(wiring.Component):
         keeps = wanted & address.o_pass
 
         # Eight bytes from lane 0 on: the beat itself, or the last one's upper half before it.
-        upper = Signal()
-        high = Signal(32, reset_less=True)
+        upper, high = self.upper, self.high
         shifted = Mux(beat.first, beat.begin == 4, upper)
         chunk = Mux(shifted, Cat(high, beat.data[:32]), beat.data)
         with m.If(valid):
             m.d.sync += [upper.eq(shifted), high.eq(beat.data[32:])]
 
         # The last whole chunk waits until it is known whether it is the frame's last without FCS.
-        held = Signal(8 * LANES, reset_less=True)
-        holds = Signal()        # there is one
-        tail, tail_end, tail_keeps = Signal(), Signal(3), Signal()    # it ends the frame
+        held, holds = self.held, self.holds
+        tail, tail_end, tail_keeps = self.tail, self.tail_end, self.tail_keeps
         more = Mux(shifted, beat.end.any(), beat.end > FCS_BYTES)
         m.d.sync += tail.eq(0)
         with m.If(valid):

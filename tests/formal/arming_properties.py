@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Assert, Module, Mux, Signal
 from amaranth.lib import wiring
-from risk_properties import through
+from seeded import through
 from tickwire.hdl.risk.arming import Arming
 from tickwire.hdl.risk.rate import RateLimit, TokenBucket
 

@@ -6,32 +6,13 @@ named only in invariants, which help the induction and weaken nothing.
 
 from amaranth.hdl import Assert, Assume, Module, Mux, Signal
 from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In
+from seeded import through
 from tickwire.hdl.entry.intent import Action, OrderIntent, Reason, Source
 from tickwire.hdl.risk.checks import RiskLimits
 from tickwire.hdl.risk.gate import RiskGate
 from tickwire.hdl.strategy.launch import LaunchGate
 
 FLAGS = ("armed", "killed", "host_timeout", "log_full", "session_ok", "window_ok", "tx_busy")
-
-
-def through(m, outer, inner, deaf):
-    """Connect every port of a component with the same port of the one around it.
-
-    ``deaf`` maps names of inputs to constants which the component sees instead: a seeded bug.
-    """
-    for name, member in inner.signature.members.items():
-        if name in deaf:
-            m.d.comb += getattr(inner, name).eq(deaf[name])
-            continue
-        if name not in outer.signature.members:
-            continue
-        mine, its = getattr(outer, name), getattr(inner, name)
-        if member.is_port:
-            m.d.comb += its.eq(mine) if member.flow is In else mine.eq(its)
-        else:
-            for one, other in zip(mine, its, strict=True) if member.dimensions else ((mine, its),):
-                wiring.connect(m, wiring.flipped(one), other)
 
 
 class OrdersWaitForTheirFrame(wiring.Component):

@@ -4,6 +4,8 @@ import pytest
 from amaranth.hdl import Assert, Cover, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+from seeded import with_bug
+from tickwire.hdl.mac import arbiter
 from tickwire.sim.formal import prove
 
 
@@ -87,3 +89,9 @@ def test_nonsense_is_refused():
         prove(None, name="x", depth=0)
     with pytest.raises(ValueError, match="Silent has no Assert statement"):
         prove(Silent(), name="x", depth=1)
+
+
+def test_a_bug_that_is_nowhere_is_refused():
+    with pytest.raises(ValueError, match="must have 'no such text' exactly once to be given a bug, "
+                                         "not 0 times"):
+        with_bug(arbiter, "no such text", "")
