@@ -27,6 +27,7 @@ class GatewayConfig:
     max_frame: int = 1518       # bytes with FCS, without VLAN tag
     frame_slot: int = 2048      # bytes of a slot of the host's frame ring
     core_hz: int = 156_250_000  # rate of the core clock in simulation
+    pps: bool = False           # a pin for a pulse per second, whose edges are stamped
     skips: bool = False         # simulation: the clocks can leap over idle time
 
     def __post_init__(self):

@@ -241,6 +241,7 @@ class Control(Elaboratable):
             bank.i_events_produced.eq(path.event_log.o_produced),
             bank.i_cycles.eq(path.counter.o),
             bank.i_nanoseconds.eq(path.clock.o),
+            bank.i_nanoseconds_cycle.eq(path.counter.o),
             bank.i_status.armed.eq(path.arming.o_armed),
             bank.i_status.killed.eq(path.arming.o_killed),
             bank.i_status.host_timeout.eq(path.arming.o_host_timeout),
@@ -250,6 +251,11 @@ class Control(Elaboratable):
             bank.i_status.tx_busy.eq(path.order_transmit.o_busy | path.order_pause),
             bank.i_status.frame_busy.eq(path.host_frame.o_busy),
         ]
+        if path.pulse_stamp is not None:
+            m.d.comb += [
+                bank.i_pps_nanoseconds.eq(path.pulse_stamp.o_time),
+                bank.i_pps_count.eq(path.pulse_stamp.o_count),
+            ]
 
     def connect_counters(self, m):
         counts = {}

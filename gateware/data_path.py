@@ -29,6 +29,7 @@ from tickwire.hdl.stream.packet import strobe
 from tickwire.hdl.stream.register import PacketRegister
 from tickwire.hdl.tcp.session import TransmitSession
 from tickwire.hdl.timing.clock import NanosecondClock
+from tickwire.hdl.timing.pulse import PulseStamp
 from tickwire.hdl.timing.stamp import CycleCounter, StampCrossing
 from tickwire.hdl.wire.order_template import ORDER_LAYOUTS
 
@@ -88,6 +89,7 @@ class DataPath(Elaboratable):
         self.counter = CycleCounter(64)
         self.stamp_crossing = StampCrossing()
         self.clock = NanosecondClock()
+        self.pulse_stamp = PulseStamp() if config.pps else None
         self.arming = Arming()
         self.session = TransmitSession(max(layout.payload_length for layout in ORDER_LAYOUTS))
         self.host_orders = HostOrders()
@@ -265,6 +267,8 @@ class DataPath(Elaboratable):
             m.d.sync += frame_end.eq(self.event_log.i_verdict.payload.stamp)
         refused = registered(m, self.risk.o_refused, "refused")
         notice = self.instruments.o
+        if self.pulse_stamp is not None:
+            m.d.comb += self.pulse_stamp.i_time.eq(self.clock.o)
         forward(m, self.book.o_book, self.event_log.i_book)
         forward(m, self.order_transmit.o_outcome, self.event_log.i_outcome)
         forward(m, self.order_transmit.o_outcome, self.host_orders.i_outcome)

@@ -43,6 +43,8 @@ class Gateway(wiring.Component):
     i_skip : In(64)
         Cycles that the clocks leap over, for simulations that leave idle time out. Without
         ``config.skips`` it is not looked at.
+    pps : In(1)
+        Pulse per second, asynchronous: only with ``config.pps``.
     """
 
     def __init__(self, config=None):
@@ -55,6 +57,7 @@ class Gateway(wiring.Component):
             "o_frame": Out(strobe(FrameWord)),
             "kill": In(1),
             "i_skip": In(64),
+            **({"pps": In(1)} if self.config.pps else {}),
         })
 
     def elaborate(self, platform):
@@ -71,6 +74,8 @@ class Gateway(wiring.Component):
             self.tx.eq(path.mac_transmit.o),
             path.arming.i_kill_pin.eq(self.kill),
         ]
+        if self.config.pps:
+            m.d.comb += path.pulse_stamp.i.eq(self.pps)
         if self.config.skips:
             m.d.comb += [room.i_skip.eq(self.i_skip)
                          for room in (path.counter, path.clock, path.edge)]

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
-from tickwire.hdl.csr.register_table import PAGE_BYTES, Entry, Page, Register, Staging
+from tickwire.hdl.csr.register_table import PAGE_BYTES, Access, Entry, Page, Register, Staging
 
 from .records import Record, RecordField
 
@@ -65,6 +65,12 @@ class RegisterMap:
             if offset > page.offset + PAGE_BYTES:
                 raise ValueError(f"Page {page.name} needs {offset - page.offset} bytes and has "
                                  f"{PAGE_BYTES}")
+        for entry in self.entries(Register):
+            if isinstance(entry, Register) and entry.latched_by:
+                by = self._entries.get(entry.latched_by)
+                if not isinstance(by, Register) or by.access is not Access.READ_ONLY:
+                    raise ValueError(f"Register {entry.name} is latched by {entry.latched_by}, "
+                                     "which is no read-only register of this map")
 
     def __getitem__(self, name: str) -> Entry:
         return self._entries[name]

@@ -47,6 +47,7 @@ _IDENTITY = Page(
         _constant("MAX_FRAME", "max_frame", "Longest legal frame, without VLAN tag.",
                   unit="bytes"),
         _constant("CORE_HZ", "core_hz", "Rate of the core clock.", unit="Hz"),
+        _constant("PPS_INPUT", "pps", "1 if there is an input for a pulse per second.", width=1),
         _status("STATUS", "What may keep orders from leaving, and what is busy.", fields=(
             _bit("ARMED", "Orders may leave."),
             _bit("KILLED", "The kill switch was pulled and has not been released."),
@@ -61,6 +62,14 @@ _IDENTITY = Page(
         )),
         _status("CYCLES", "Cycles of the core clock since reset.", width=64, unit="cycles"),
         _status("NANOSECONDS", "The clock whose time stands in orders.", width=64, unit="ns"),
+        Register(name="NANOSECONDS_CYCLE", access=Access.READ_ONLY, width=64, unit="cycles",
+                 latched_by="NANOSECONDS",
+                 meaning="CYCLES in the cycle in which NANOSECONDS was read last."),
+        _status("PPS_NANOSECONDS", "That clock 2 cycles after the last edge of the pulse per "
+                "second.", width=64, unit="ns"),
+        Register(name="PPS_COUNT", access=Access.READ_ONLY, unit="pulses",
+                 latched_by="PPS_NANOSECONDS",
+                 meaning="Edges since reset, modulo 2^32, when PPS_NANOSECONDS was read last."),
         _status("FRAMES", "Frames that ended at the receiver since reset.", unit="frames"),
         _status("SESSION_SEQUENCE", "Next byte to send."),
         _status("SESSION_UNACKNOWLEDGED", "Oldest unacknowledged byte."),

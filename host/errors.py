@@ -5,7 +5,7 @@ from __future__ import annotations
 from tickwire.gateware.vocabulary import Reason
 
 __all__ = ["TickwireError", "BusError", "BoardError", "CardDiedError", "RegisterError",
-           "PriceError", "OrderRefusedError", "ArmingError", "EventsLostError"]
+           "PriceError", "OrderRefusedError", "ArmingError", "EventsLostError", "ClockError"]
 
 
 class TickwireError(Exception):
@@ -43,6 +43,10 @@ class OrderRefusedError(TickwireError):
 
 class ArmingError(TickwireError):
     """The gateway did not arm, or the kill switch did not release."""
+
+
+class ClockError(TickwireError):
+    """The clock cannot be measured or disciplined so."""
 
 
 class EventsLostError(TickwireError):

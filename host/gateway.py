@@ -10,6 +10,7 @@ from typing import Self
 
 from tickwire.host.board import Board, PcieBoard
 from tickwire.host.books import Books
+from tickwire.host.clock import Clock
 from tickwire.host.errors import ArmingError, BoardError, RegisterError
 from tickwire.host.events import Events
 from tickwire.host.frames import Frames
@@ -40,7 +41,8 @@ class Gateway:
         Sizes that the board was built with.
     registers : Registers
         Every register by its name.
-    instruments, subscriptions, strategy, risk, templates, session, books, events, frames, network
+    instruments, subscriptions, strategy, risk, templates, session, books, events, frames, network,
+    clock
         Parts of the gateway, each documented where it is defined.
 
     Raises
@@ -63,6 +65,7 @@ class Gateway:
         self.events = Events(board.ring, self.registers)
         self.frames = Frames(board.frame_ring, self.registers, self.config.frame_slot)
         self.network = Network(self.registers)
+        self.clock = Clock(self.registers, self.config)
         self._orders = Orders(self.registers, self.templates)
 
     @classmethod
@@ -245,7 +248,7 @@ class Gateway:
 
     def set_time(self, nanoseconds: int) -> None:
         """Set the clock whose time stands in orders: nanoseconds since the Unix epoch."""
-        self.registers.write_row("CLOCK_SET", 0, time=nanoseconds)
+        self.clock.set(nanoseconds)
 
     def status(self) -> dict[str, bool]:
         """What may keep orders from leaving, and what is busy."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tickwire.gateware.config import GatewayConfig
 from tickwire.gateware.register_map import RegisterMap
 from tickwire.gateware.registers import MAGIC, REGISTERS
@@ -84,6 +86,15 @@ class Registers:
         if entry.words == 2:
             value |= self._board.read32(offset + 4) << 32
         return value
+
+    def read_timed(self, name: str, now: Callable[[], int]) -> tuple[int, int, int]:
+        """Value of a register, and what ``now`` said before and after it was sampled."""
+        entry = self._entry(name, Register)
+        offset, read32 = self._map.offset(name), self._board.read32
+        before = now()
+        value = read32(offset)
+        after = now()
+        return value | read32(offset + 4) << 32 if entry.words == 2 else value, before, after
 
     def fields(self, name: str) -> dict[str, int]:
         """Fields of a register, by their names in lower case."""

@@ -31,6 +31,7 @@ class Card : tickwire::TxSink {
     core_.set_frame_ring(r_.frames, load(card::frame_slots), load(card::frame_slot));
     mask_ = load(card::wire_words) - 1;
     busy_until_ = kSettleCycles;
+    leave_wall_clock();
   }
 
   void connect(int fd) { bridge_ = std::make_unique<tickwire::WireBridge>(fd); }
@@ -47,14 +48,14 @@ class Card : tickwire::TxSink {
       if (worked) {
         hot_until = now + kSpinNs;
         nap = kShortestNapNs;
-        wall_ = now;
+        if (!at_rest()) fall_behind();
       } else if (now > hot_until) {
         // A frame that comes on the wire ends the nap.
         const timespec t{0, static_cast<long>(nap)};
         pollfd wire{bridge_ ? bridge_->fd() : -1, POLLIN, 0};
         ppoll(&wire, 1, &t, nullptr);
         nap = nap * 2 < kLongestNapNs ? nap * 2 : kLongestNapNs;
-        follow_wall_clock();
+        at_rest() ? follow_wall_clock() : leave_wall_clock();
       }
       if (now >= end) return;
     }
@@ -65,6 +66,7 @@ class Card : tickwire::TxSink {
   static constexpr unsigned kAskEvery = 16;         // idle cycles
   static constexpr uint64_t kSettleCycles = 4096;   // idle cycles after something happened
   static constexpr uint64_t kSpinNs = 200000;       // time without work before the first nap
+  static constexpr uint64_t kMakeUpNs = 50000000;   // behind the wall clock by accesses
   static constexpr uint64_t kShortestNapNs = 50000, kLongestNapNs = 2000000;
 
   uint64_t load(card::Field field) const {
@@ -91,7 +93,14 @@ class Card : tickwire::TxSink {
     const bool paused = load(card::mode) == card::kModePaused;
     if (!accessing_ && load(card::request) != load(card::response)) {
       const uint64_t address = load(card::address);
-      core_.begin_access(address & card::kWrite, static_cast<uint32_t>(address),
+      if (at_rest()) {
+        // A host that reads a clock finds it right: what is skipped shows in it 3 cycles later,
+        // and is sampled one after the strobe.
+        follow_wall_clock();
+        core_.idle();
+      }
+      writing_ = address & card::kWrite;
+      core_.begin_access(writing_, static_cast<uint32_t>(address),
                          static_cast<uint32_t>(load(card::write_data)));
       accessing_ = true;
     }
@@ -103,7 +112,9 @@ class Card : tickwire::TxSink {
                        (!paused && core_.cycles() < busy_until_);
     if (running && bridge_ && (bridge_->in_frame() || !word) && play_bridge(idles)) {
       busy_until_ = core_.cycles() + kSettleCycles;
+      played_ = true;
     } else if (word) {
+      played_ = true;
       const uint64_t place = consumed & mask_, control = r_.rx_control[place];
       if (control & card::kSkip)
         core_.skip(r_.rx_data[place]);
@@ -115,7 +126,8 @@ class Card : tickwire::TxSink {
     } else {
       return false;
     }
-    if (word || accessing_) busy_until_ = core_.cycles() + kSettleCycles;
+    // A read starts nothing that would have to settle.
+    if (word || (accessing_ && writing_)) busy_until_ = core_.cycles() + kSettleCycles;
     if (accessing_ && !core_.busy()) {
       store(card::response_data, core_.failed() ? card::kFailed : core_.read_data());
       store(card::accesses, load(card::accesses) + 1);
@@ -137,16 +149,32 @@ class Card : tickwire::TxSink {
     return true;
   }
 
-  // In free mode a card that had nothing to do is as old as the wall clock says.
-  void follow_wall_clock() {
-    const uint64_t now = now_ns(), hz = load(card::core_hz);
-    if (wall_ == 0 || load(card::mode) == card::kModePaused || hz == 0) {
-      wall_ = now;
-      return;
-    }
-    const uint64_t cycles = static_cast<uint64_t>((now - wall_) * (hz * 1e-9));
-    wall_ = now;
-    core_.skip(cycles);
+  // Nothing is under way in the gateware, except perhaps a read, and time is the card's own.
+  bool at_rest() const {
+    return load(card::mode) != card::kModePaused && core_.cycles() >= busy_until_;
+  }
+
+  // A card at rest is as old as the wall clock says.
+  void follow_wall_clock() { core_.skip(behind()); }
+
+  // While it works, time passes more slowly. It makes up for what a few accesses take, so that
+  // its clock can be disciplined, but not for traffic: timers would run out at once.
+  void fall_behind() {
+    const double most = kMakeUpNs * 1e-9 * load(card::core_hz);
+    if (played_ || load(card::mode) == card::kModePaused || behind() > most) leave_wall_clock();
+    played_ = false;
+  }
+
+  void leave_wall_clock() {
+    base_wall_ = now_ns();
+    base_age_ = core_.age();
+  }
+
+  // Cycles that are missing to the wall clock.
+  uint64_t behind() const {
+    const double passed = (now_ns() - base_wall_) * (load(card::core_hz) * 1e-9);
+    const uint64_t due = base_age_ + static_cast<uint64_t>(passed);
+    return due > core_.age() ? due - core_.age() : 0;
   }
 
   bool tx_full() const {
@@ -165,8 +193,9 @@ class Card : tickwire::TxSink {
   }
 
   Regions r_;
-  uint64_t mask_ = 0, busy_until_ = 0, wall_ = 0;
-  bool accessing_ = false;
+  uint64_t mask_ = 0, busy_until_ = 0;
+  uint64_t base_wall_ = 0, base_age_ = 0;  // from when on it follows the wall clock
+  bool accessing_ = false, writing_ = false, played_ = false;
   unsigned asked_ = 0;
   std::unique_ptr<tickwire::WireBridge> bridge_;
   tickwire::Core core_;

@@ -19,6 +19,7 @@ COMMANDS = {
     "sim": "Run a simulated card, its wire on a TAP device or another card.",
     "tap": "Give the machine a network interface on the gateway's port.",
     "stats": "Print everything that a gateway counts.",
+    "clock": "Compare a gateway's clock with the machine's, or keep it with that.",
 }
 
 

@@ -92,6 +92,7 @@ class Core {
   bool failed() const { return failed_; }
   uint32_t read_data() const { return read_data_; }
   uint64_t cycles() const { return cycles_; }
+  uint64_t age() const { return cycles_ + skipped_; }
   uint64_t events() const { return events_; }
   uint64_t frames() const { return frames_; }
 

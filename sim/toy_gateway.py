@@ -15,6 +15,7 @@ from tickwire.hdl.csr.event import EventWord
 from tickwire.hdl.csr.frame import FrameWord
 from tickwire.hdl.phy.xgmii import XgmiiWord
 from tickwire.hdl.stream.packet import strobe
+from tickwire.hdl.timing.clock import NanosecondClock
 
 __all__ = ["ToyGateway"]
 
@@ -27,7 +28,7 @@ class ToyGateway(wiring.Component):
     cycle, and a frame of 8 bytes for the host, the cycle as well. An order of the host's is PASSED,
     if armed, and its quantity is echoed as client id. The nonce is the cycle in which it was asked
     for, and never expires. A level of a book has what BOOK_SELECT named it by as the upper half of
-    its amount's and of its price's bits.
+    its amount's and of its price's bits. The nanosecond clock is the real one.
     """
 
     def __init__(self, config: GatewayConfig | None = None) -> None:
@@ -68,7 +69,18 @@ class ToyGateway(wiring.Component):
     def _elaborate_time(self, m: Module, bank: RegisterBank) -> Signal:
         cycles = Signal(64)
         m.d.sync += cycles.eq(cycles + self.i_skip + 1)
-        m.d.comb += bank.i_cycles.eq(cycles)
+        m.submodules.clock = clock = NanosecondClock()
+        m.d.comb += [
+            bank.i_cycles.eq(cycles),
+            bank.i_nanoseconds.eq(clock.o),
+            bank.i_nanoseconds_cycle.eq(cycles),
+            clock.i_skip.eq(self.i_skip),
+            clock.i_increment.eq(bank.o_clock_increment),
+        ]
+        for table, port in ((bank.o_clock_set, clock.i_set),
+                            (bank.o_clock_offset, clock.i_offset)):
+            m.d.comb += [port.valid.eq(table.valid),
+                         port.payload.eq(Value.cast(table.payload.row))]
         return cycles
 
     def _elaborate_events(self, m: Module, bank: RegisterBank, starts: Signal,

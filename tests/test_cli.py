@@ -39,7 +39,8 @@ def test_help_names_every_command():
     ("regs", ("--format", "json", "md", "Example")),
     ("sim", ("--tap", "--ip", "--link", "192.168.77.1/24", "Example")),
     ("tap", ("--card", "--ip", "--promiscuous", "Example")),
-    ("stats", ("--format", "json", "--all", "Example"))])
+    ("stats", ("--format", "json", "--all", "Example")),
+    ("clock", ("--discipline", "--once", "--json", "--interval", "Example"))])
 def test_help_of_commands_is_worth_reading(command, words):
     result = call(command, "--help")
     assert result.exit_code == 0
@@ -103,7 +104,11 @@ def test_network_commands_say_what_is_wrong_in_one_line():
         "tickwire sim: a wire has one other end: give --tap or --link, not both")
     assert fails("sim", "--ip", "10.0.0.300/8").startswith("tickwire sim: --ip: ")
     assert "such as 192.168.77.2/24" in fails("tap", "port0", "--ip", "here")
-    for command in (("stats", "nobody"), ("tap", "port0", "--card", "nobody")):
+    assert fails("clock", "--once", "--discipline") == (
+        "tickwire clock: one measurement does not discipline a clock: give --once or "
+        "--discipline, not both")
+    for command in (("stats", "nobody"), ("clock", "nobody"),
+                    ("tap", "port0", "--card", "nobody")):
         assert f"tickwire {command[0]}: There is no simulated card named nobody" in fails(*command)
 
 

@@ -27,7 +27,8 @@ class RegisterBank(wiring.Component):
 
     Latency: a value, a command or a row is at its port 2 cycles after the write strobe. An access
     is acknowledged 4 cycles after its strobe, a read of a counter's low half 10. What a
-    read-only register says is sampled one cycle after the strobe, both halves at once.
+    read-only register says is sampled one cycle after the strobe, both halves at once, and in
+    the same cycle what the registers say that are latched by it.
 
     An address at which nothing answers to the kind of access reads as 0 or takes no write, and
     counts in BUS_UNMAPPED; so does the number of a row that a table does not have.
@@ -153,11 +154,13 @@ class RegisterBank(wiring.Component):
         pages = {page.offset // PAGE_BYTES: page for page in self.registers.pages}
         page_bits = (PAGE_BYTES // 4 - 1).bit_length()
 
+        latched = self._elaborate_latched(m)
+
         # 1: within each group. Flags of the word go along: it answers reads, it is the low half
         # of a wide value, it is the high half of one, it is the low half of a counter.
         sources, flags = {}, {}
         for address, word in self._words.items():
-            sources[address], flags[address] = self._read_source(word)
+            sources[address], flags[address] = self._read_source(word, latched)
         group_flags, evens, odds = [], [], []
         for g, hit in self._group.items():
             places = range(g * _GROUP, (g + 1) * _GROUP)
@@ -216,7 +219,20 @@ class RegisterBank(wiring.Component):
             with m.If(done):
                 m.d.sync += self.bus.read_data.eq(counted.o_value[:32])
 
-    def _read_source(self, word):
+    def _elaborate_latched(self, m):
+        """What each latched register reads as: its port when the other one was sampled."""
+        latched = {}
+        for entry in self.registers.entries(Register):
+            if entry.latched_by:
+                port = Value.cast(self._port(entry, "i"))
+                kept = Signal(len(port), name=f"{entry.name.lower()}_kept")
+                with m.If(self._selected(self.registers.offset(entry.latched_by) // 4)
+                          & self._read):
+                    m.d.sync += kept.eq(port)
+                latched[entry.name] = kept
+        return latched
+
+    def _read_source(self, word, latched):
         """The 32 bits that a word reads as (or nothing), and its flags."""
         entry = word.entry
         match entry:
@@ -228,7 +244,7 @@ class RegisterBank(wiring.Component):
                     value = getattr(self.config, value)
                 value = C(value, entry.width)
             case Register(access=Access.READ_ONLY):
-                value = Value.cast(self._port(entry, "i"))
+                value = latched.get(entry.name, Value.cast(self._port(entry, "i")))
             case Register():
                 value = Value.cast(self._port(entry))
             case Counter():

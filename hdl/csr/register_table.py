@@ -73,6 +73,9 @@ class Register:
 
     Parameters
     ----------
+    latched_by : str
+        Of a read-only register: name of another one. A read of that one's low half samples both
+        in the same cycle, and this one then reads as what it was.
     value : int, str or None
         Of a constant: the number, or the name of the :class:`GatewayConfig` field that says it,
         or ``"register_hash"``.
@@ -86,6 +89,7 @@ class Register:
     width: int = 32
     unit: str = ""
     side_effects: str = ""
+    latched_by: str = ""
     reset: int = 0
     fields: tuple[Field, ...] = ()
     value: int | str | None = None
@@ -97,6 +101,9 @@ class Register:
             _check_fields("Register", self.name, self.fields)
             object.__setattr__(self, "width", sum(part.width for part in self.fields))
         _check_width("Register", self.name, self.width, 64)
+        if self.latched_by and self.access is not Access.READ_ONLY:
+            raise ValueError(f"Register {self.name} is {self.access.value}: only what the gateware "
+                             f"drives can be latched by {self.latched_by}")
         if not 0 <= self.reset < 1 << self.width:
             raise ValueError(f"Register {self.name} has {self.width} bits and cannot be reset "
                              f"to {self.reset:#x}")

@@ -7,7 +7,8 @@ this simulation.
 import cocotb
 from cocotb.clock import Clock
 from cocotb.task import bridge
-from cocotb.triggers import ClockCycles
+from cocotb.triggers import ClockCycles, RisingEdge, Timer
+from cocotb.utils import get_sim_time
 from cocotbext.eth import XgmiiFrame, XgmiiSink, XgmiiSource
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
@@ -23,6 +24,7 @@ from tickwire.sim.models.starbase import NEW, parse_order
 
 PERIOD = 6_400_000                      # fs: 156.25 MHz
 HUNDRED_PPM = PERIOD // 10_000
+NOON = 1_767_268_800_123_456_789
 RECORDS = 256                           # the log keeps the last places for orders
 ORDER_ID = 1_000_015                    # the instrument's id in orders
 CONNECTION = Connection(
@@ -39,7 +41,7 @@ class Bench:
 
     async def start(self, dut, *, period=PERIOD, policy="after_fcs", trigger="book"):
         self.dut = dut
-        for port in (dut.kill, dut.csr__read, dut.csr__write, dut.i_skip):
+        for port in (dut.kill, dut.pps, dut.csr__read, dut.csr__write, dut.i_skip):
             port.value = 0
         dut.rx__valid.value = 1
         self.source = XgmiiSource(dut.rx__payload__data, dut.rx__payload__control, dut.rx_clk)
@@ -283,3 +285,36 @@ async def a_stopped_receive_clock_stops_neither_kill_nor_registers(dut):
     await bench.has_book(1)
     assert bench.sink.empty()
     assert (await bench.stats())["REFUSED_KILLED"] == 2
+
+
+@cocotb.test()
+async def pulses_of_the_pps_pin_are_stamped_by_the_clock(dut):
+    """At any phase to the clock; the time is that of the cycle in which the pin rose."""
+    bench = await Bench().start(dut)
+    clock = bench.gw.clock
+    counted = (await bench.host(clock.pulse)).count
+    await bench.host(clock.set, NOON)
+    # One cycle's time, and when it began: reads are sampled a cycle after the strobe.
+    begun = None
+
+    async def watch():
+        nonlocal begun
+        await RisingEdge(dut.csr__read)
+        await RisingEdge(dut.clk)
+        begun = get_sim_time("fs")
+
+    watcher = cocotb.start_soon(watch())
+    measured = await bench.host(clock.measure, 1)
+    await watcher
+    for number, phase in enumerate((1, PERIOD // 2 - 1, PERIOD // 2 + 1, PERIOD - 1)):
+        await RisingEdge(dut.clk)
+        edge = get_sim_time("fs")
+        await Timer(phase, unit="fs")
+        dut.pps.value = 1
+        await ClockCycles(dut.clk, 20)
+        dut.pps.value = 0
+        await ClockCycles(dut.clk, 20)
+        pulse = await bench.host(clock.pulse)
+        assert pulse.count == counted + number + 1
+        cycles = (edge - begun) // PERIOD
+        assert abs(pulse.time_ns - measured.clock_ns - cycles * 6.4) <= 2

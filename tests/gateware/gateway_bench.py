@@ -32,7 +32,7 @@ RECORDS = 1 << 14
 SETTLE = 1500               # cycles after which all is at rest: a level queue, an order, records
 DEPTH = 5                   # levels of each side of the small market's books
 # For cocotb: the default sizes take three times as long to compile.
-SMALL = GatewayConfig(instruments=16, levels=16, level_queue=64, skips=True)
+SMALL = GatewayConfig(instruments=16, levels=16, level_queue=64, skips=True, pps=True)
 
 
 @functools.cache

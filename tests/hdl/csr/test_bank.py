@@ -40,6 +40,8 @@ TOY = RegisterMap((
         )),
         Register(name="SEEN", access=Access.READ_ONLY, meaning="A status."),
         Register(name="LONG", access=Access.READ_ONLY, width=64, meaning="A wide status."),
+        Register(name="WITH_LONG", access=Access.READ_ONLY, width=48, latched_by="LONG",
+                 meaning="Another one of the same cycle."),
         Command(name="GO", meaning="A strobe."),
         Command(name="TAKE", width=20, meaning="A strobe with a number."),
     )),
@@ -151,6 +153,36 @@ def test_wide_values_change_and_read_as_one():
         assert await host.read_wide(at("LONG")) == 0x2_0000_0000
 
     run(dut, bench)
+
+
+def test_a_latched_register_is_of_the_cycle_in_which_the_other_was_sampled():
+    """Both ports change in every cycle: the sample is that of one cycle after the strobe."""
+    dut = RegisterBank(TOY, CONFIG)
+    at = TOY.offset
+    now = 0
+
+    async def watcher(ctx):
+        nonlocal now
+        while True:
+            now += 1
+            ctx.set(dut.i_long, now << 40 | now)
+            ctx.set(dut.i_with_long, 5 * now << 20 | now)
+            await ctx.tick()
+
+    async def bench(ctx, host):
+        for _ in range(20):
+            strobe = now
+            low = await host.read(at("LONG"))
+            # The high half only later, and other reads in between.
+            await host.read(at("SEEN"))
+            value = low | await host.read(at("LONG") + 4) << 32
+            sampled = value >> 40
+            assert value == sampled << 40 | sampled and sampled - strobe == 1
+            for _ in range(2):
+                assert await host.read_wide(at("WITH_LONG")) == 5 * sampled << 20 | sampled
+            await host.write(at("LONG"), 1)
+
+    run(dut, bench, watcher)
 
 
 def test_value_stands_two_cycles_after_the_strobe():

@@ -46,10 +46,12 @@ def test_hash_changes_with_everything_that_a_host_relies_on():
         return RegisterMap((page(Register(**{"name": "R", "meaning": "A value.", **change})),))
 
     first = map_of()
-    assert first.hash == map_of().hash == 0xec014bd2b8e1b59a
+    assert first.hash == map_of().hash == 0xbda92ec6bf433bbb
     for change in ({"name": "S"}, {"width": 31}, {"reset": 1}, {"meaning": "Another value."},
                    {"access": Access.READ_ONLY}, {"written": True}):
         assert map_of(**change).hash != first.hash
+    assert map_of(access=Access.READ_ONLY, latched_by="R").hash \
+        != map_of(access=Access.READ_ONLY).hash
     assert RegisterMap((page(Register(name="R", meaning="A value."), offset=0x1000),)).hash \
         != first.hash
     assert RegisterMap(first.pages, RECORDS).hash != first.hash
@@ -126,6 +128,12 @@ def test_records_have_their_end_and_their_place_in_common():
      "Register R must have a value if, and only if, it is a constant"),
     (lambda: Register(name="R", meaning="A value.", access=Access.READ_ONLY, written=True),
      "Register R is ro: nobody writes it, so the gateware cannot be told of it"),
+    (lambda: Register(name="R", meaning="A value.", latched_by="S"),
+     "Register R is rw: only what the gateware drives can be latched by S"),
+    (lambda: RegisterMap((page(Register(name="R", meaning="A value."),
+                               Register(name="S", meaning="A value.", access=Access.READ_ONLY,
+                                        latched_by="R")),)),
+     "Register S is latched by R, which is no read-only register of this map"),
     (lambda: Register(name="R", meaning="A value.", fields=(
         Field(name="A", width=1, meaning="One."), Field(name="A", width=1, meaning="Two."))),
      "Register R has two fields named A"),

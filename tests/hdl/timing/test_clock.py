@@ -5,7 +5,8 @@ from fractions import Fraction
 
 import pytest
 from amaranth.sim import Simulator
-from tickwire.hdl.timing.clock import FRACTION_BITS, NanosecondClock, increment_per_cycle
+from tickwire.hdl.timing.clock import NanosecondClock
+from tickwire.hdl.timing.rate import FRACTION_BITS, increment_per_cycle
 
 LATENCY = 3
 ALL = (1 << 64) - 1
@@ -35,13 +36,15 @@ def test_rate():
     run(test)
 
 
-def test_set_and_offset_in_any_cycle():
-    """Against a model that adds fractions; also across the border between the two halves."""
+def test_set_offset_and_rate_in_any_cycle():
+    """Against a model that adds fractions; also across the border between the two halves.
+
+    A rate is added between the cycles 2 and 3 after the one in which it stands at the port.
+    """
     rng = random.Random(6)
-    increment = increment_per_cycle(161_132_812.5)
+    nominal = increment_per_cycle(161_132_812.5)
 
     async def test(ctx, dut):
-        ctx.set(dut.i_increment, increment)
         time = 0                            # in 2**-32 ns, of the cycle LATENCY later
         due = []
         for cycle in range(4000):
@@ -49,6 +52,8 @@ def test_set_and_offset_in_any_cycle():
             offsets = rng.random() < 0.05
             new = rng.choice((0xFFFF, (1 << 48) - 3, ALL, rng.getrandbits(64)))
             offset = rng.choice((-1, 1, -70_000, rng.getrandbits(64) - (1 << 63)))
+            increment = rng.choice((nominal, nominal + 1, nominal - 1, rng.getrandbits(40)))
+            ctx.set(dut.i_increment, increment)
             ctx.set(dut.i_set.valid, sets)
             ctx.set(dut.i_set.payload, new if sets else rng.getrandbits(64))
             ctx.set(dut.i_offset.valid, offsets)
@@ -62,6 +67,23 @@ def test_set_and_offset_in_any_cycle():
             await ctx.tick()
             if cycle + 1 >= LATENCY:
                 assert ctx.get(dut.o) == due[cycle + 1 - LATENCY]
+
+    run(test)
+
+
+@pytest.mark.parametrize("extra", [-1, 0, 1])
+def test_one_unit_of_the_rate_counts_exactly(extra):
+    """2**32 cycles of 6 ns and a unit, 2**20 at a time, are a nanosecond more: 0.04 ppb."""
+    turns, skipped = 1 << 12, 1 << 20
+
+    async def test(ctx, dut):
+        ctx.set(dut.i_set.valid, 1)
+        await ctx.tick()
+        ctx.set(dut.i_set.valid, 0)
+        ctx.set(dut.i_increment, (6 << FRACTION_BITS) + extra)
+        ctx.set(dut.i_skip, skipped - 1)
+        await ctx.tick().repeat(turns + LATENCY - 1)
+        assert ctx.get(dut.o) == turns * skipped * 6 + extra
 
     run(test)
 
