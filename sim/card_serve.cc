@@ -66,7 +66,7 @@ class Card : tickwire::TxSink {
   static constexpr unsigned kAskEvery = 16;         // idle cycles
   static constexpr uint64_t kSettleCycles = 4096;   // idle cycles after something happened
   static constexpr uint64_t kSpinNs = 200000;       // time without work before the first nap
-  static constexpr uint64_t kMakeUpNs = 50000000;   // behind the wall clock by accesses
+  static constexpr uint64_t kMakeUpNs = 500000000;  // behind the wall clock by accesses
   static constexpr uint64_t kShortestNapNs = 50000, kLongestNapNs = 2000000;
 
   uint64_t load(card::Field field) const {

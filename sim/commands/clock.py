@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["clock"]
 
+# Opening a gateway writes registers, and a simulated card's time is slow just after a write.
+SETTLE_S = 0.2
 HEAD = f"{'offset':>26}{'drift':>28}{'rate':>16}   state"
 
 
@@ -48,6 +51,7 @@ def clock(
                       "not both")
     try:
         with Gateway.open(board_name(card)) as gateway:
+            time.sleep(SETTLE_S)
             statuses = (gateway.clock.discipline if discipline else gateway.clock.watch)(
                 interval=interval)
             if once:
