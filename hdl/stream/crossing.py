@@ -66,9 +66,25 @@ class ElasticCrossing(wiring.Component):
     o_stamp: Out(STAMP_BITS)
     o_count_overflow: Out(1)
 
+    def __init__(self):
+        super().__init__()
+        # State, and what becomes of a word, here so that the proofs may name it
+        self.memory = Memory(shape=_Slot, depth=_DEPTH, init=[])
+        self.produced = Signal(_POINTER_BITS, reset_less=True)
+        self.consumed = Signal(_POINTER_BITS, reset_less=True)
+        self.consumed_rx = Signal(_POINTER_BITS, reset_less=True)
+        self.may_be_open = Signal(reset_less=True)      # the last word may have left a frame open
+        # The last word ended a frame in its lower column and had nothing in the upper one.
+        self.half_free = Signal(reset_less=True)
+        self.last = Signal(36, reset_less=True)         # its lower column
+        self.last_slot = Signal(_POINTER_BITS - 1, reset_less=True)
+        self.last_stamp = Signal(STAMP_BITS, reset_less=True)
+        self.output = Signal(_Slot, reset_less=True)
+        self.stores, self.joins, self.loses = Signal(), Signal(), Signal()
+
     def elaborate(self, platform):
         m = Module()
-        m.submodules.memory = memory = Memory(shape=_Slot, depth=_DEPTH, init=[])
+        m.submodules.memory = memory = self.memory
         write = memory.write_port(domain="rx")
         read = memory.read_port(domain="comb")
 
@@ -76,12 +92,12 @@ class ElasticCrossing(wiring.Component):
             return Signal(width, name=name, init=init, reset_less=True)
 
         # Writer, in rx.
-        produced = register("produced", _POINTER_BITS)
+        produced = self.produced
         produced_gray = register("produced_gray", _POINTER_BITS)
         consumed_gray = register("consumed_gray", _POINTER_BITS)
         consumed_gray_rx = Signal(_POINTER_BITS)
         m.submodules.consumed = FFSynchronizer(consumed_gray, consumed_gray_rx, o_domain="rx")
-        consumed_rx = register("consumed_rx", _POINTER_BITS)
+        consumed_rx = self.consumed_rx
         m.d.rx += consumed_rx.eq(gray_decode(consumed_gray_rx))
         waiting = Signal(_POINTER_BITS)
         m.d.comb += waiting.eq(produced - consumed_rx)
@@ -103,20 +119,19 @@ class ElasticCrossing(wiring.Component):
         start = [starts(*half) for half in columns]
         empty = Cat(idle[half] | is_ordered_set(*columns[half]) for half in range(2)).all()
 
-        may_be_open = register("may_be_open")       # the last word may have left a frame open
+        may_be_open = self.may_be_open
         redundant = empty & ~may_be_open
 
-        # The last word ended a frame in its lower column and had nothing in the upper one.
-        half_free = register("half_free")
-        last = register("last", len(Cat(columns[0])))       # its lower column
-        last_slot = register("last_slot", _POINTER_BITS - 1)
-        last_stamp = register("last_stamp", STAMP_BITS)
+        half_free, last, last_slot = self.half_free, self.last, self.last_slot
+        last_stamp = self.last_stamp
         # With such a backlog the reader is two words or more away from the last slot.
         joins = half_free & idle[0] & start[1] & (waiting >= _STEADY + 2)
 
         full = waiting[-1]
         stores = self.i.valid & ~redundant & ~joins & ~full
+        loses = self.i.valid & ~redundant & ~joins & full
         m.d.comb += [
+            self.stores.eq(stores), self.joins.eq(self.i.valid & joins), self.loses.eq(loses),
             write.en.eq(self.i.valid & ~redundant & (joins | ~full)),
             write.addr.eq(Mux(joins, last_slot, produced[:-1])),
             write.data.word.data.eq(Cat(Mux(joins, last[:32], columns[0][0]), columns[1][0])),
@@ -138,14 +153,13 @@ class ElasticCrossing(wiring.Component):
                 last_stamp.eq(self.i_stamp),
             ]
         lost = register("lost")     # changes with each loss
-        m.d.rx += lost.eq(lost ^ (self.i.valid & ~redundant & ~joins & full))
+        m.d.rx += lost.eq(lost ^ loses)
 
         # Reader, in sync. The slot is read a cycle ahead, into a register.
         produced_gray_sync = Signal(_POINTER_BITS)
         m.submodules.produced = FFSynchronizer(produced_gray, produced_gray_sync)
-        consumed = register("consumed", _POINTER_BITS)
+        consumed, output = self.consumed, self.output
         upcoming = Signal(_POINTER_BITS)
-        output = Signal(_Slot, reset_less=True)
         m.d.comb += [
             self.o.valid.eq(produced_gray_sync != consumed_gray),
             self.o.payload.eq(output.word),

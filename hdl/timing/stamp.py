@@ -87,14 +87,17 @@ class StampCrossing(wiring.Component):
     i_gray: In(STAMP_BITS)
     o: Out(STAMP_BITS)
 
+    def __init__(self):
+        super().__init__()
+        self.binary = Signal(STAMP_BITS, reset_less=True)   # here so that the proofs may name it
+
     def elaborate(self, platform):
         m = Module()
         synchronised = Signal(STAMP_BITS)
         m.submodules.synchroniser = FFSynchronizer(self.i_gray, synchronised, o_domain="rx",
                                                    stages=_STAGES)
-        binary = Signal(STAMP_BITS, reset_less=True)
         m.d.rx += [
-            binary.eq(gray_decode(synchronised)),
-            self.o.eq(binary + _DELAY),
+            self.binary.eq(gray_decode(synchronised)),
+            self.o.eq(self.binary + _DELAY),
         ]
         return m

@@ -15,7 +15,7 @@ from tickwire.hdl.phy.xgmii import LANES
 DELAY = 4           # cycles from a beat to the one in which its frame's fate is decided
 LEAST = 32          # bytes of a good frame, so that its address was compared in time
 FCS = 4
-LENGTH_BITS = 16
+LENGTH_BITS = 16    # lengths and places wrap around
 
 
 class StoreTakesGoodFrames(wiring.Component):
@@ -69,7 +69,6 @@ class StoreTakesGoodFrames(wiring.Component):
                 Assume(beat.first == ~open_), Assume(beat.begin <= beat.end),
                 Assume((beat.begin == 0) | (beat.first & (beat.begin == 4))),
                 Assume(beat.last == (beat.end < LANES)), Assume(beat.end <= LANES),
-                Assume(total < 2**LENGTH_BITS - 2 * LANES),
             ]
         m.d.comb += Assume(~good | (ends & (after_beat >= LEAST)))
         wanted = good & ~self.i_claimed
@@ -90,7 +89,8 @@ class StoreTakesGoodFrames(wiring.Component):
         with m.If(closes):
             m.d.comb += [
                 Assert(Mux(in_time, ends, just_ended)),
-                Assert(sent + sent_beat.end + FCS == Mux(in_time, after_beat, total_then)),
+                Assert((sent + sent_beat.end + FCS)[:LENGTH_BITS]
+                       == Mux(in_time, after_beat, total_then)),
                 Assert(queue.i_abort == ~Mux(in_time, keeps, keeps_then)),
             ]
         m.d.comb += [
@@ -103,16 +103,16 @@ class StoreTakesGoodFrames(wiring.Component):
 
         # The watched byte
         watched, place, value = Signal(), Signal(LENGTH_BITS), Signal(8)
-        with m.If(closes | just_ended):
+        offset = (place - sent)[:LENGTH_BITS]
+        arrives = watched & queue.i.valid & (offset < sent_beat.end)
+        with m.If(closes | just_ended | arrives):
             m.d.sync += watched.eq(0)
         with m.Elif(valid & self.watch & ~watched & ~beat.last):
             m.d.sync += [watched.eq((self.lane >= beat.begin) & (self.lane < beat.end)),
                          place.eq(before_beat + self.lane - beat.begin),
                          value.eq(beat.data.word_select(self.lane, 8))]
-        offset = (place - sent)[:LENGTH_BITS]
-        byte = sent_beat.data.word_select(offset[:3], 8)
-        with m.If(watched & queue.i.valid & (offset < sent_beat.end)):
-            m.d.comb += Assert(byte == value)
+        with m.If(arrives):
+            m.d.comb += Assert(sent_beat.data.word_select(offset[:3], 8) == value)
         if not self.invariants:
             return m
 
@@ -123,13 +123,13 @@ class StoreTakesGoodFrames(wiring.Component):
             Assert(~(open_ & store.tail)), Assert(~store.tail | just_ended),
             Assert(open_ | ~store.holds), Assert(open_ | store.tail | (sent == 0)),
             Assert(store.holds | store.tail | (sent == 0)), Assert(sent[:3] == 0),
-            Assert(~open_ | ((total == base + Mux(store.upper, 4, 0)) & (sent <= total))),
-            Assert(~store.tail | ((sent + store.tail_end + FCS == total_then)
-                                  & (store.tail_keeps == keeps_then))),
+            Assert(~open_ | (total == (base + Mux(store.upper, 4, 0))[:LENGTH_BITS])),
+            Assert(~store.tail | (store.tail_keeps == keeps_then)),
+            Assert(~store.tail | ((sent + store.tail_end + FCS)[:LENGTH_BITS] == total_then)),
             Assert(~watched | open_ | just_ended),
         ]
         with m.If(watched & open_):
-            m.d.comb += Assert(place < total)
+            m.d.comb += Assert(offset < (total - sent)[:LENGTH_BITS])
             with m.If(store.holds & (offset < LANES)):
                 m.d.comb += Assert(store.held.word_select(offset[:3], 8) == value)
             with m.If(store.upper & (ahead < 4)):
