@@ -47,11 +47,16 @@ class AddressFilter(wiring.Component):
     settings: In(FilterSettings)
     o_pass: Out(1)
 
+    def __init__(self):
+        super().__init__()
+        # State, here so that the proofs may name it
+        self.address = Signal(8 * _ADDRESS, reset_less=True)    # first byte lowest
+        self.half = Signal()    # its last two bytes are in the next beat
+
     def elaborate(self, platform):
         m = Module()
         beat, settings = self.i.payload, self.settings
-        address = Signal(8 * _ADDRESS, reset_less=True)     # first byte lowest
-        half = Signal()         # its last two bytes are in the next beat
+        address, half = self.address, self.half
         with m.If(self.i.valid):
             m.d.sync += half.eq(beat.first & (beat.begin == 4))
             with m.If(beat.first):

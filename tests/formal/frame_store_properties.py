@@ -5,7 +5,7 @@ byte of each frame may be watched, any one, and is seen to arrive in its place. 
 registers are named only in invariants.
 """
 
-from amaranth.hdl import Assert, Assume, Module, Mux, Signal
+from amaranth.hdl import Assert, Assume, Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 from seeded import through
@@ -18,6 +18,11 @@ FCS = 4
 LENGTH_BITS = 16    # lengths and places wrap around
 
 
+def any_hash(state, address, octets, rows=range(26, 32)):
+    """In the place of the filter's ``crc_step``: which hash of an address it is matters nowhere."""
+    return address[rows.start:rows.stop]
+
+
 class StoreTakesGoodFrames(wiring.Component):
     """Of a frame all bytes but the last 4 go into the queue, from lane 0 on, and only if wanted.
 
@@ -27,7 +32,7 @@ class StoreTakesGoodFrames(wiring.Component):
 
     Assumed is what is proved of the receiver: frames have one first and one last beat, begin in
     lane 0 or 4 and are full in between; only a frame of ``LEAST`` bytes or more is good. Beats may
-    have gaps.
+    have gaps. The filter's settings stay as they are.
 
     Parameters
     ----------
@@ -72,7 +77,8 @@ class StoreTakesGoodFrames(wiring.Component):
             ]
         m.d.comb += Assume(~good | (ends & (after_beat >= LEAST)))
         wanted = good & ~self.i_claimed
-        keeps = wanted & store.address.o_pass
+        passes = self.passes(m, valid, beat, open_, total)
+        keeps = wanted & passes
 
         # What goes into the queue: in the cycle of the frame's last beat, or the one behind
         sent, sent_beat = Signal(LENGTH_BITS), queue.i.payload
@@ -81,7 +87,7 @@ class StoreTakesGoodFrames(wiring.Component):
         closes = queue.i.valid & sent_beat.last
         in_time = closes & ~store.tail          # the last chunk leaves with the last beat
         m.d.sync += [just_ended.eq(ends), keeps_then.eq(keeps), total_then.eq(after_beat),
-                     was_filtered.eq(wanted & ~store.address.o_pass), sent_last.eq(in_time)]
+                     was_filtered.eq(wanted & ~passes), sent_last.eq(in_time)]
         with m.If(queue.i.valid):
             m.d.sync += sent.eq(Mux(sent_beat.last, 0, sent + sent_beat.end))
             m.d.comb += [Assert((sent_beat.end >= 1) & (sent_beat.end <= LANES)),
@@ -137,3 +143,30 @@ class StoreTakesGoodFrames(wiring.Component):
         with m.If(watched & store.tail & (offset < LANES)):
             m.d.comb += Assert(store.held.word_select(offset[:3], 8) == value)
         return m
+
+    def passes(self, m, valid, beat, open_, total):
+        """Whether the filter has to let the present frame pass, by its first six bytes."""
+        settings, settled = self.filter, Signal(reset_less=True)
+        before = Signal.like(settings.as_value(), reset_less=True)
+        m.d.sync += [before.eq(settings), settled.eq(1)]
+        m.d.comb += Assume(~settled | (settings.as_value() == before))
+
+        octets = [Signal(8, name=f"address_{n}", reset_less=True) for n in range(6)]
+        missing = Signal()          # the last two are in the next beat
+        with m.If(valid):
+            m.d.sync += missing.eq(beat.first & (beat.begin == 4))
+            with m.If(beat.first):
+                begun = Mux(beat.begin == 4, beat.data[32:], beat.data[:48])
+                m.d.sync += [octet.eq(begun[8 * n:8 * n + 8]) for n, octet in enumerate(octets)]
+            with m.Elif(missing):
+                m.d.sync += [octets[4].eq(beat.data[:8]), octets[5].eq(beat.data[8:16])]
+        address = Cat(octets)
+        if self.invariants:
+            m.d.comb += [Assert(self.store.address.half == missing),
+                         Assert(~missing | ~open_ | (total == LANES // 2)),
+                         Assert(self.store.address.address == address)]
+        own = Cat(reversed(octets)) == settings.station
+        everybody = address == 2**48 - 1
+        number = any_hash(None, address, 6)
+        return (settings.promiscuous | settings.own & own | settings.broadcast & everybody
+                | address[0] & ~everybody & settings.groups.bit_select(number, 1))
