@@ -26,9 +26,9 @@ def any_hash(state, address, octets, rows=range(26, 32)):
 class StoreTakesGoodFrames(wiring.Component):
     """Of a frame all bytes but the last 4 go into the queue, from lane 0 on, and only if wanted.
 
-    Wanted is a frame with a good end that nobody claimed and that the filter lets pass. Any other
-    is aborted with its last beat, and one that was good and not claimed is counted as filtered.
-    Whatever happens behind the store, in front of it nothing ever waits.
+    Wanted is a frame with a good end, no MAC Control frame, that nobody claimed and that the filter
+    lets pass. Any other is aborted with its last beat, and one that was good and not claimed is
+    counted as filtered. Whatever happens behind the store, in front of it nothing ever waits.
 
     Assumed is what is proved of the receiver: frames have one first and one last beat, begin in
     lane 0 or 4 and are full in between; only a frame of ``LEAST`` bytes or more is good. Beats may
@@ -62,7 +62,8 @@ class StoreTakesGoodFrames(wiring.Component):
         m.d.comb += [Assert(late.valid == valid_before), Assert(late.payload.as_value() == before)]
         beat, valid = late.payload, late.valid
         ended, good = Signal(), Signal()
-        m.d.sync += [ended.eq(self.i_end.valid & self.i_end.payload.good), good.eq(ended)]
+        m.d.sync += [ended.eq(self.i_end.valid & self.i_end.payload.good & ~self.i_control),
+                     good.eq(ended)]
 
         open_, total = Signal(), Signal(LENGTH_BITS)        # of the frame; its bytes so far
         before_beat = Mux(beat.first, 0, total)[:LENGTH_BITS]
