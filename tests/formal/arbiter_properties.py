@@ -3,16 +3,16 @@
 from amaranth.hdl import Array, Assert, Assume, Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
+from free_octets import FreeOctets
 from tickwire.hdl.mac.arbiter import TransmitArbiter
 from tickwire.hdl.mac.transmit import MacTransmit
 from tickwire.hdl.phy.xgmii import LANES
 from tickwire.hdl.stream.packet import packet_stream
-from transmit_properties import FREE
 
 ORDER, REPLY, HOST = range(3)       # in the order of their ranks
 
 
-class FramesAreNotMixed(wiring.Component):
+class FramesAreNotMixed(FreeOctets):
     """The transmitter takes whole frames, one source's at a time, the highest rank first.
 
     Whatever source, transmitter and link do: each beat that a source gives up is the very beat
@@ -21,7 +21,7 @@ class FramesAreNotMixed(wiring.Component):
     the highest that had a frame in the cycle before START. The flags say which. The arbiter never
     lets the transmitter starve.
 
-    The transmitter is the real one; its FCS is free: :meth:`free_octets`.
+    The transmitter is the real one; its FCS is free: :meth:`with_free_fcs`.
 
     Parameters
     ----------
@@ -35,14 +35,7 @@ class FramesAreNotMixed(wiring.Component):
         self.arbiter = arbiter or TransmitArbiter()
         self.transmit = MacTransmit()
         sources = {name: In(packet_stream(LANES)) for name in ("i_order", "i_reply", "i_host")}
-        super().__init__({**sources, "late": In(1), "i_abort": In(1), "i_fault": In(1),
-                          "octets": In(FREE)})
-        self.used = 0
-
-    def free_octets(self, state, data, octets=0, rows=range(32), keep=None):
-        """Like ``crc_step``, and like ``state_before_zeros``, but any value may come out."""
-        self.used += len(rows)
-        return self.octets[self.used - len(rows):self.used]
+        super().__init__({**sources, "late": In(1), "i_abort": In(1), "i_fault": In(1)})
 
     def elaborate(self, platform):
         m = Module()

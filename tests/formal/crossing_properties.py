@@ -7,13 +7,12 @@ from amaranth.hdl import Assert, Assume, Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 from seeded import through
-from synchroniser import Synchroniser
+from synchroniser import EDGES, Synchroniser, edges_at
 from tickwire.hdl.phy.xgmii import Character, column
 from tickwire.hdl.stream.crossing import ElasticCrossing
 from tickwire.hdl.timing.stamp import gray_decode, gray_encode
 
 DEPTH = 16
-EDGES = 40          # bits of a count of clock edges that does not come to its end
 
 
 class WordsCross(wiring.Component):
@@ -55,12 +54,8 @@ class WordsCross(wiring.Component):
             return Signal(width, name=name, reset_less=True)
 
         # The reader's edges in the time of three of the writer's
-        edges = register("edges", EDGES)
-        ago = [register(f"edges_{n}_ago", EDGES) for n in range(3)]
-        m.d.sync += edges.eq(edges + 1)
-        m.d.rx += [later.eq(now) for now, later in zip((edges, *ago), ago, strict=False)]
-        m.d.comb += [Assume(~edges.all()),
-                     Assume(~crossing.joins | ((edges - ago[2])[:EDGES] <= 4))]
+        edges, ago = edges_at(m, 3)
+        m.d.comb += Assume(~crossing.joins | ((edges - ago[2])[:EDGES] <= 4))
 
         # What becomes of a word
         word = self.i.payload

@@ -1,12 +1,11 @@
 """What the count of the core's cycles is worth in the clock domain of received words."""
 
-from amaranth.hdl import Assert, Assume, Module, Signal
+from amaranth.hdl import Assert, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
-from synchroniser import Synchroniser
+from synchroniser import EDGES, Synchroniser, edges_at
 from tickwire.hdl.timing.stamp import STAMP_BITS, StampCrossing, gray_decode, gray_encode
 
-EDGES = 40          # bits of a count of clock edges that does not come to its end
 STAGES = 4          # registers from the Gray code to the stamp
 
 
@@ -39,15 +38,12 @@ class StampIsRight(wiring.Component):
         crossing = self.crossing
         m.submodules.crossing = crossing.elaborate(platform)    # now, for its synchroniser
         crossed = self.crossed
-        edges = Signal(EDGES, reset_less=True)
+        edges, ago = edges_at(m, STAGES)
         gray = Signal(STAMP_BITS, reset_less=True)
-        ago = [Signal(EDGES, name=f"edges_{n}_ago", reset_less=True) for n in range(STAGES)]
         running = Signal(range(STAGES + 1))     # edges of rx since its reset, up to 4
-        m.d.sync += [edges.eq(edges + 1), gray.eq(gray_encode((edges + 1)[:STAMP_BITS]))]
-        m.d.rx += [running.eq(running + (running != STAGES)),
-                   *(later.eq(now) for now, later in zip((edges, *ago), ago, strict=False))]
-        m.d.comb += [crossing.i_gray.eq(gray), crossed.missed.eq(self.missed),
-                     Assume(~edges.all())]
+        m.d.sync += gray.eq(gray_encode((edges + 1)[:STAMP_BITS]))
+        m.d.rx += running.eq(running + (running != STAGES))
+        m.d.comb += [crossing.i_gray.eq(gray), crossed.missed.eq(self.missed)]
 
         in_four = (edges - ago[-1])[:EDGES]
         wrong = (crossing.o - edges)[:STAMP_BITS]

@@ -1,14 +1,26 @@
-"""A synchroniser for proofs, whose first stage may see a change too late.
+"""Two clocks in proofs: a synchroniser whose first stage may see a change too late, and edges.
 
-It may see each bit that has just changed as it was or as it is: that is what is left of
-metastability once it has settled.
+The first stage may see each bit that has just changed as it was or as it is: that is what is left
+of metastability once it has settled.
 """
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Assume, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-__all__ = ["Synchroniser"]
+__all__ = ["EDGES", "Synchroniser", "edges_at"]
+
+EDGES = 40          # bits of a count of clock edges that does not come to its end
+
+
+def edges_at(m, count):
+    """Edges of ``sync`` up to now, and up to each of the last ``count`` edges of ``rx``."""
+    edges = Signal(EDGES, reset_less=True)
+    ago = [Signal(EDGES, name=f"edges_{n}_ago", reset_less=True) for n in range(count)]
+    m.d.sync += edges.eq(edges + 1)
+    m.d.rx += [later.eq(before) for before, later in zip((edges, *ago), ago, strict=False)]
+    m.d.comb += Assume(~edges.all())
+    return edges, ago
 
 
 class Synchroniser(wiring.Component):

@@ -4,7 +4,7 @@
 import pytest
 from arbiter_properties import FramesAreNotMixed
 from seeded import with_bug
-from tickwire.hdl.mac import arbiter, transmit
+from tickwire.hdl.mac import arbiter
 from tickwire.sim.formal import prove
 
 
@@ -12,10 +12,7 @@ from tickwire.sim.formal import prove
 def joining(monkeypatch):
     """Makes the harness, with a transmitter whose FCS is free."""
     def make(*dut, **options):
-        harness = FramesAreNotMixed(*dut, **options)
-        monkeypatch.setattr(transmit, "crc_step", harness.free_octets)
-        monkeypatch.setattr(transmit, "state_before_zeros", harness.free_octets)
-        return harness
+        return FramesAreNotMixed(*dut, **options).with_free_fcs(monkeypatch)
     return make
 
 

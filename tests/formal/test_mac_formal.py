@@ -12,10 +12,7 @@ from transmit_properties import FramesLeaveWhole
 def leaving(monkeypatch):
     """Makes the harness, with a transmitter whose FCS is free."""
     def make(**options):
-        harness = FramesLeaveWhole(**options)
-        monkeypatch.setattr(transmit, "crc_step", harness.free_octets)
-        monkeypatch.setattr(transmit, "state_before_zeros", harness.free_octets)
-        return harness
+        return FramesLeaveWhole(**options).with_free_fcs(monkeypatch)
     return make
 
 

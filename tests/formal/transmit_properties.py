@@ -7,24 +7,24 @@ nothing.
 from amaranth.hdl import Assert, Assume, Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
+from free_octets import FreeOctets
 from tickwire.hdl.mac.transmit import MacTransmit
 from tickwire.hdl.phy.xgmii import LANES, PREAMBLE, REMOTE_FAULT, SFD, Character, column
 from tickwire.hdl.stream.packet import packet_stream
 
 LONG = 60           # characters after which a gap is not counted any further
 GAP, MINIMUM, DEBT = 12, 9, 3
-FREE = 2048         # bits, more than the transmitter computes in a cycle
 
 
-class FramesLeaveWhole(wiring.Component):
+class FramesLeaveWhole(FreeOctets):
     """Every word of the output is legal where it stands, whatever source and link do.
 
     A frame once begun has octets only, up to TERMINATE, and is broken off only in the cycle after
     a reason: an abort, a link fault, a beat that the source did not have. Gaps are 9 characters
     or more, and of any row of frames the sum of the gaps is at most 3 short of 12 each.
 
-    Of the FCS nothing is said, so its octets are free inputs: :meth:`free_octets` takes the place
-    of the functions that compute it.
+    Of the FCS nothing is said, so its octets are free inputs: :meth:`with_free_fcs` lets them take
+    the place of the functions that compute it.
 
     Parameters
     ----------
@@ -39,13 +39,7 @@ class FramesLeaveWhole(wiring.Component):
         self.invariants = invariants
         self.transmit = MacTransmit()
         super().__init__({"i": In(packet_stream(LANES)), "i_abort": In(1), "i_fault": In(1),
-                          "i_remote_fault": In(1), "nowhere": In(1), "octets": In(FREE)})
-        self.used = 0
-
-    def free_octets(self, state, data, octets=0, rows=range(32), keep=None):
-        """Like ``crc_step``, and like ``state_before_zeros``, but any value may come out."""
-        self.used += len(rows)
-        return self.octets[self.used - len(rows):self.used]
+                          "i_remote_fault": In(1), "nowhere": In(1)})
 
     def elaborate(self, platform):
         m = Module()
