@@ -246,10 +246,6 @@ class Gateway:
         """End the repetition of a frame; what is in the queue still leaves."""
         self.registers.command("FRAME_STOP")
 
-    def set_time(self, nanoseconds: int) -> None:
-        """Set the clock whose time stands in orders: nanoseconds since the Unix epoch."""
-        self.clock.set(nanoseconds)
-
     def status(self) -> dict[str, bool]:
         """What may keep orders from leaving, and what is busy."""
         return {name: bool(value) for name, value in self.registers.fields("STATUS").items()}

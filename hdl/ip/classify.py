@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 from tickwire.hdl.ip.checksum import ChecksumTest
+from tickwire.hdl.ip.octets import number
 from tickwire.hdl.ip.settings import EdgeSettings
 from tickwire.hdl.stream.packet import Packet, strobe
 from tickwire.hdl.wire.arp import ETHERTYPE_ARP, HARDWARE_ETHERNET, REPLY, REQUEST
@@ -52,11 +53,6 @@ class FrameFaults(data.Struct):
     fragment: 1
     checksum: 1         # of ICMP, IGMP or UDP
     conflict: 1
-
-
-def _number(value):
-    """Bytes in the order of the wire as a number."""
-    return Cat(value[at:at + 8] for at in reversed(range(0, len(value), 8)))
 
 
 def _lanes_below(count):
@@ -108,7 +104,7 @@ class FrameClassifier(wiring.Component):
         beat = self.i.payload
 
         def field(lane, size):
-            return _number(beat.data[8 * lane:8 * (lane + size)])
+            return number(beat.data[8 * lane:8 * (lane + size)])
 
         count = Signal(3)
         index = Signal(3)           # of the beat; 6 is the seventh or any later one
@@ -212,7 +208,7 @@ class FrameClassifier(wiring.Component):
                 m.d.comb += in_payload.eq((begins | Mux(udp, 0b00000011, 0)) & _lanes_below(left))
             with m.Default():
                 m.d.comb += in_payload.eq(_lanes_below(left))
-        pseudo_header = _number((total_length - 20 + PROTOCOL_UDP)[:16])
+        pseudo_header = number((total_length - 20 + PROTOCOL_UDP)[:16])
         m.d.comb += [
             header.i_valid.eq(self.i.valid & ~self.i_payload),
             header.i_restart.eq(index == 1),

@@ -1,21 +1,14 @@
 """Where the host's datagrams enter the network edge: what stands before them says where they go."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
+from tickwire.hdl.ip.octets import number
 from tickwire.hdl.ip.settings import UdpDestination
 from tickwire.hdl.phy.xgmii import LANES
 from tickwire.hdl.stream.packet import packet_stream
 
-__all__ = ["DatagramDoor", "DatagramHead"]
-
-
-class DatagramHead(data.Struct):
-    """The first eight bytes of what the host writes, first byte highest in each field."""
-
-    address: 32
-    source_port: 16
-    destination_port: 16
+__all__ = ["DatagramDoor"]
 
 
 class _State(enum.Enum, shape=2):
@@ -23,11 +16,6 @@ class _State(enum.Enum, shape=2):
     EMPTY = 1       # nothing follows the head
     FIRST = 2       # the payload's first beat is next
     REST = 3
-
-
-def _number(octets):
-    """Bytes in the order of the wire as a number."""
-    return Cat(octets[at:at + 8] for at in reversed(range(0, len(octets), 8)))
 
 
 class DatagramDoor(wiring.Component):
@@ -54,7 +42,7 @@ class DatagramDoor(wiring.Component):
         m = Module()
         state = Signal(_State)
         beat = self.i.payload
-        head = DatagramHead(beat.data)
+        head = UdpDestination(beat.data)        # its fields in this order, first bytes first
         m.d.comb += [
             self.o.payload.eq(beat),
             self.o.payload.first.eq(state != _State.REST),
@@ -62,11 +50,8 @@ class DatagramDoor(wiring.Component):
         with m.Switch(state):
             with m.Case(_State.HEAD):
                 m.d.comb += self.i.ready.eq(1)
-                m.d.sync += [
-                    self.o_to.address.eq(_number(head.address)),
-                    self.o_to.source_port.eq(_number(head.source_port)),
-                    self.o_to.destination_port.eq(_number(head.destination_port)),
-                ]
+                m.d.sync += [self.o_to[name].eq(number(head[name]))
+                             for name, _ in data.Layout.cast(UdpDestination)]
                 with m.If(self.i.valid & (beat.end == LANES)):
                     m.d.sync += state.eq(Mux(beat.last, _State.EMPTY, _State.FIRST))
             with m.Case(_State.EMPTY):

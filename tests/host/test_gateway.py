@@ -235,6 +235,6 @@ def test_events_come_with_their_cycles(gateway):
 
 def test_time_is_written_as_one_row(gateway):
     log = spy(gateway)
-    gateway.set_time(1_700_000_000_123_456_789)
+    gateway.clock.set(1_700_000_000_123_456_789)
     assert [name for name, _ in log][-1] == "CLOCK_SET"
     assert log[0][1] | log[1][1] << 32 == 1_700_000_000_123_456_789
