@@ -91,14 +91,14 @@ class ParserLine(wiring.Component):
 
 
 class Parsed:
-    """What became of one frame: the counts' names, and the payload or None."""
+    """What became of one frame: the counts' names, the payload and its channel, or None."""
 
     def __init__(self, slot):
         info = int.from_bytes(slot[8:15].tobytes(), "little")
         names = [name for at, name in enumerate(MAC_COUNTS) if info >> at & 1]
         names += [name for at, name in enumerate(IP_COUNTS) if info >> 5 + at & 1]
         self.counts = tuple(names)
-        self.match, self.channel = info >> 15 & 1, info >> 16 & 63
+        self.channel = info >> 16 & 63 if info >> 15 & 1 else None
         begin, size = info >> 22 & 7, info >> 25 & 0x3fff
         self.payload = None
         if size:

@@ -105,7 +105,7 @@ def test_random_lives_equal_a_dictionary(seed):
 
 
 def test_a_tick_is_not_lost_while_another_is_due():
-    """Two in a row, then as many looks at an empty time: an entry has aged twice."""
+    """Two in a row age an entry twice."""
     dut = ArpCache(ROWS, 2)
 
     async def bench(ctx):
