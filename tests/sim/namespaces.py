@@ -6,8 +6,10 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
+from tickwire.host.gateway import Gateway
 
 TOP = "tickwire.gateware.gateway:SimulatedGateway"
 PATIENCE = 300          # seconds until something counts as hung
@@ -85,3 +87,37 @@ def counted(card):
             return json.loads(printed)
         before = printed
     raise AssertionError("the counters do not come to rest")
+
+
+class Hardware:
+    """A card's gateway with an address of its own, which answers what it can."""
+
+    ADDRESS, MAC, ECHO_PORT = "192.168.77.3", "02:00:0a:00:00:03", 7
+
+    def __init__(self, card):
+        self.gateway = gateway = Gateway.open(f"sim:{card}")
+        gateway.network.station = self.MAC
+        gateway.network.set_address(f"{self.ADDRESS}/24")
+        gateway.network.respond(udp_echo_port=self.ECHO_PORT, unreachable=True)
+
+    def at_rest(self, look=lambda: None):
+        """Counters on the way of frames, and what ``look`` says beside them.
+
+        They are read one by one, and a frame may come meanwhile: so they are read until they stay.
+        """
+        names = [*self.gateway.network.counters(), "RX_GOOD", "RX_FCS", "TX_FRAMES", "TX_UNDERRUN"]
+        before = None
+        for _ in range(100):
+            now = (Counter({name: self.gateway.registers.read(name) for name in names}), look())
+            if now == before:
+                return now
+            before = now
+        raise AssertionError("the counters do not come to rest")
+
+    def moved(self, before):
+        """Counters that are not what they were, and by how much."""
+        now, _ = self.at_rest()
+        return {name: count - before[name] for name, count in now.items() if count != before[name]}
+
+    def close(self):
+        self.gateway.close()

@@ -9,20 +9,16 @@ import json
 import random
 import signal
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from namespaces import TOP, Namespaces, skip_without_root, tickwire
+from namespaces import TOP, Hardware, Namespaces, skip_without_root, tickwire
 from test_raw_path_kernel import PORT, RECEIVE, SEND
-from tickwire.host.gateway import Gateway
 from tickwire.sim.commands.sim import ADDRESS
 from tickwire.sim.engine_build import library_of_top
 
 BRIDGE = Path(__file__).with_name("seeded_bridge.py")
-HARDWARE, MAC = "192.168.77.3", "02:00:0a:00:00:03"
-ECHO_PORT = 7
 LOSSY = {"loss": 0.05, "duplication": 0.05, "reordering": 0.10}
 FLIPPING = {"flip": 0.5}
 
@@ -69,35 +65,29 @@ class Network(Namespaces):
     def __init__(self, chances):
         super().__init__("wire", "port")
         self.card += "-lossy"
+        # ip(8) becomes the program that it starts, so this process is the bridge.
         self.bridge, _ = self.start("wire", sys.executable, str(BRIDGE), self.card, TOP, "wire0",
                                     ADDRESS, json.dumps(chances), "11", until="ready$")
-        # The namespace's ip(8) became the bridge, so its process is the one to ask.
-        self.gateway = Gateway.open(f"sim:{self.card}")
-        self.gateway.network.station = MAC
-        self.gateway.network.set_address(f"{HARDWARE}/24")
-        self.gateway.network.respond(udp_echo_port=ECHO_PORT)
-        self.run("wire", "ip", "neigh", "replace", HARDWARE, "dev", "wire0", "nud", "permanent",
-                 "lladdr", MAC)
+        self.hardware = Hardware(self.card)
+        self.run("wire", "ip", "neigh", "replace", Hardware.ADDRESS, "dev", "wire0", "nud",
+                 "permanent", "lladdr", Hardware.MAC)
 
     def suffered(self):
         """What the bridge has done to the frames so far."""
         self.bridge.send_signal(signal.SIGUSR1)
         return json.loads(self.bridge.stdout.readline())
 
-    def counted(self):
-        names = [*self.gateway.network.counters(), "RX_GOOD", "RX_FCS", "TX_FRAMES", "TX_UNDERRUN"]
-        before = None
-        for _ in range(100):
-            now = (Counter({name: self.gateway.registers.read(name) for name in names}),
-                   self.suffered())
-            if now == before:
-                return now
-            before = now
-            time.sleep(0.05)
-        raise AssertionError("the counters do not come to rest")
+    def blast(self, count):
+        """What the kernel heard; how the hardware's counters moved; what the bridge did."""
+        counters, ways = self.hardware.at_rest(self.suffered)
+        found = json.loads(self.run("wire", sys.executable, "-c", BLAST, Hardware.ADDRESS,
+                                    str(Hardware.ECHO_PORT), str(count)))
+        after, ways_after = self.hardware.at_rest(self.suffered)
+        return (found, {name: after[name] - counters[name] for name in after},
+                {way: Counter(ways_after[way]) - Counter(ways[way]) for way in ways})
 
     def close(self):
-        self.gateway.close()
+        self.hardware.close()
         super().close()
 
 
@@ -112,42 +102,30 @@ def network(request):
 @pytest.mark.parametrize("network", [LOSSY], indirect=True)
 def test_loss_duplicates_and_another_order(network, soak):
     count = 50_000 if soak else 200
-    before, bridge_before = network.counted()
-    found = json.loads(network.run("wire", sys.executable, "-c", BLAST, HARDWARE, str(ECHO_PORT),
-                                   str(count)))
-    after, bridge = network.counted()
-    moved = {name: after[name] - before[name] for name in after}
-
-    def since(way, what):
-        return bridge[way][what] - bridge_before[way][what]
-
+    found, moved, ways = network.blast(count)
     assert found["wrong"] == 0
     for what in ("lost", "doubled", "overtaken"):
-        assert since("to_card", what) and since("from_card", what), what
+        assert ways["to_card"][what] and ways["from_card"][what], what
     # All that the network let through reached the hardware, and each frame was counted once.
-    assert since("to_card", "given") == moved["RX_GOOD"] > 1.5 * count
+    assert ways["to_card"]["given"] == moved["RX_GOOD"] > 1.5 * count
     answers = moved["EDGE_UDP_ECHO"] + moved["EDGE_ECHO_REPLY"]
     assert moved["RX_GOOD"] == answers + sum(moved[name] for name in (
         "EDGE_HOST", "EDGE_HOST_NO_ROOM", "EDGE_NO_ROOM", "EDGE_ARP_REPLY", "STORE_FILTERED",
         "STORE_NO_ROOM"))
     assert answers == moved["REPLY_KEPT"] + moved["REPLY_DROPPED"] > 1.5 * count
-    assert since("from_card", "seen") == moved["TX_FRAMES"] == moved["REPLY_KEPT"]
-    assert found["echoes"] + found["replies"] == since("from_card", "given")
+    assert ways["from_card"]["seen"] == moved["TX_FRAMES"] == moved["REPLY_KEPT"]
+    assert found["echoes"] + found["replies"] == ways["from_card"]["given"]
     assert moved["TX_UNDERRUN"] == moved["RX_FCS"] == 0
 
 
 @pytest.mark.parametrize("network", [FLIPPING], indirect=True)
 def test_flipped_bits_are_never_delivered(network, soak):
     count = 50_000 if soak else 150
-    before, bridge_before = network.counted()
-    found = json.loads(network.run("wire", sys.executable, "-c", BLAST, HARDWARE, str(ECHO_PORT),
-                                   str(count)))
-    after, bridge = network.counted()
+    found, moved, ways = network.blast(count)
     assert found["wrong"] == 0 and 0 < found["echoes"] < count
-    assert bridge["to_card"]["flipped"] - bridge_before["to_card"]["flipped"] > 0.8 * count
-    refused = sum(after[f"EDGE_{name}"] - before[f"EDGE_{name}"] for name in (
-        "CHECKSUM", "IP_CHECKSUM", "IP_HEADER"))
-    assert refused > 0.7 * count
+    assert ways["to_card"]["flipped"] > 0.8 * count
+    assert sum(moved[f"EDGE_{name}"] for name in ("CHECKSUM", "IP_CHECKSUM", "IP_HEADER")
+               ) > 0.7 * count
 
 
 @pytest.mark.parametrize("network", [LOSSY], indirect=True)

@@ -14,20 +14,17 @@ import re
 import shutil
 import sys
 import time
-from collections import Counter
 
 import pytest
-from namespaces import PING, TOP, Namespaces, skip_without_root, tickwire
+from namespaces import PING, TOP, Hardware, Namespaces, skip_without_root, tickwire
 from tickwire.host.card_process import memory_path
-from tickwire.host.gateway import Gateway
 from tickwire.sim.commands.sim import ADDRESS
 from tickwire.sim.engine_build import library_of_top
 
 SOAK = bool(os.environ.get("TICKWIRE_SOAK"))
 PINGS = 10_000 if SOAK else 140
 DATAGRAMS = 100_000 if SOAK else 100
-HARDWARE, MAC = "192.168.77.3", "02:00:0a:00:00:03"
-ECHO_PORT = 7
+HARDWARE, MAC, ECHO_PORT = Hardware.ADDRESS, Hardware.MAC, Hardware.ECHO_PORT
 GROUP = "239.129.2.3"
 
 ECHO = """
@@ -81,38 +78,18 @@ def spaces():
 
 
 @pytest.fixture(scope="module")
-def gateway(spaces):
-    with Gateway.open(f"sim:{spaces.card}") as gateway:
-        gateway.network.station = MAC
-        gateway.network.set_address(f"{HARDWARE}/24")
-        gateway.network.respond(udp_echo_port=ECHO_PORT, unreachable=True)
-        yield gateway
+def hardware(spaces):
+    with contextlib.closing(Hardware(spaces.card)) as hardware:
+        yield hardware
 
 
-def at_rest(gateway):
-    """Counters on the way of frames: they are read one by one, and a frame may come meanwhile."""
-    names = [*gateway.network.counters(), "RX_GOOD", "RX_FCS", "TX_FRAMES", "TX_UNDERRUN"]
-    before = None
-    for _ in range(100):
-        now = Counter({name: gateway.registers.read(name) for name in names})
-        if now == before:
-            return now
-        before = now
-    raise AssertionError("the counters do not come to rest")
-
-
-def moved(gateway, before):
-    return {name: count - before[name] for name, count in at_rest(gateway).items()
-            if count != before[name]}
-
-
-def test_linux_finds_the_gateway_by_arp(spaces, gateway):
+def test_linux_finds_the_gateway_by_arp(spaces, hardware):
     spaces.run("wire", "ip", "neigh", "flush", "all")
-    before = at_rest(gateway)
+    before, _ = hardware.at_rest()
     assert spaces.run("wire", sys.executable, "-c", PING, HARDWARE, "56", "1") == "1 replies\n"
     entry = spaces.run("wire", "ip", "neigh", "show", HARDWARE)
     assert re.search(rf"lladdr {MAC} .*(REACHABLE|DELAY|STALE|PROBE)", entry), entry
-    assert moved(gateway, before)["EDGE_ARP_REPLY"] >= 1
+    assert hardware.moved(before)["EDGE_ARP_REPLY"] >= 1
     # An address that nobody has stays unresolved.
     spaces.run("wire", "ip", "neigh", "replace", "192.168.77.4", "dev", "wire0", "nud", "probe",
                "lladdr", MAC)
@@ -124,21 +101,21 @@ def test_linux_finds_the_gateway_by_arp(spaces, gateway):
     assert "FAILED" in entry
 
 
-def test_arping_finds_one_station(spaces, gateway):
+def test_arping_finds_one_station(spaces, hardware):
     if shutil.which("arping") is None:
         pytest.skip("needs the command arping")
     printed = spaces.run("wire", "arping", "-c", "3", "-i", "wire0", HARDWARE)
     assert printed.count(MAC) == 3, printed
 
 
-def test_linux_pings_the_hardware_without_a_loss(spaces, gateway):
-    before, began = at_rest(gateway), time.monotonic()
+def test_linux_pings_the_hardware_without_a_loss(spaces, hardware):
+    before, began = hardware.at_rest()[0], time.monotonic()
     sizes = (0, 1, 17, 56, 700, 1471, 1472)
     for size in sizes:
         count = PINGS // len(sizes) + 1
         assert spaces.run("wire", sys.executable, "-c", PING, HARDWARE, str(size), str(count)
                           ) == f"{count} replies\n"
-    found = moved(gateway, before)
+    found = hardware.moved(before)
     total = len(sizes) * (PINGS // len(sizes) + 1)
     assert found["EDGE_ECHO_REPLY"] == total >= PINGS
     assert found["TX_FRAMES"] == found["REPLY_KEPT"] == total + found.get("EDGE_ARP_REPLY", 0)
@@ -147,31 +124,31 @@ def test_linux_pings_the_hardware_without_a_loss(spaces, gateway):
     print(f"{total} pings in {time.monotonic() - began:.1f} s")
 
 
-def test_every_datagram_comes_back(spaces, gateway):
-    before = at_rest(gateway)
+def test_every_datagram_comes_back(spaces, hardware):
+    before, _ = hardware.at_rest()
     assert spaces.run("wire", sys.executable, "-c", ECHO, HARDWARE, str(ECHO_PORT), str(DATAGRAMS)
                       ) == f"{DATAGRAMS} datagrams\n"
-    assert moved(gateway, before)["EDGE_UDP_ECHO"] == DATAGRAMS
+    assert hardware.moved(before)["EDGE_UDP_ECHO"] == DATAGRAMS
 
 
-def test_linux_receives_the_hosts_datagrams(spaces, gateway):
+def test_linux_receives_the_hosts_datagrams(spaces, hardware):
     server, _ = spaces.start("wire", sys.executable, "-c", LISTEN, str(HEARD), until="^listening")
     rng = random.Random(6)
     digest = hashlib.sha256()
     for _ in range(HEARD):
         payload = rng.randbytes(rng.randrange(1473))
         digest.update(payload)
-        while not gateway.frame_room:
+        while not hardware.gateway.frame_room:
             pass
-        gateway.send_datagram(payload, ADDRESS.partition("/")[0], 5001, source_port=5002)
+        hardware.gateway.send_datagram(payload, ADDRESS.partition("/")[0], 5001, source_port=5002)
     assert server.stdout.readline().strip() == f"{HARDWARE} 5002 {digest.hexdigest()}"
 
 
-def test_a_closed_port_is_refused(spaces, gateway):
+def test_a_closed_port_is_refused(spaces, hardware):
     assert spaces.run("wire", sys.executable, "-c", REFUSED, HARDWARE) == "port unreachable\n"
 
 
-def test_a_bridge_that_queries_learns_groups_and_forgets_them(spaces, gateway):
+def test_a_bridge_that_queries_learns_groups_and_forgets_them(spaces, hardware):
     """The kernel as a switch with IGMP snooping: its table has what the hardware reported."""
     for command in ("ip link add br0 type bridge forward_delay 0 mcast_snooping 1 mcast_querier 1 "
                     "mcast_igmp_version 3 mcast_query_interval 200 "
@@ -191,22 +168,22 @@ def test_a_bridge_that_queries_learns_groups_and_forgets_them(spaces, gateway):
             time.sleep(0.3)
         return False
 
-    count = gateway.registers.read
+    count = hardware.gateway.registers.read
     try:
-        gateway.network.join(GROUP)
+        hardware.gateway.network.join(GROUP)
         assert comes(lambda: GROUP in groups()), "the report on joining"
         asked, answered = count("EDGE_IGMP_MESSAGE"), count("EDGE_IGMP_REPORT")
         assert comes(lambda: count("EDGE_IGMP_MESSAGE") >= asked + 2), "queries"
         assert comes(lambda: count("EDGE_IGMP_REPORT") > answered), "an answer"
         assert GROUP in groups()
-        gateway.network.leave(GROUP)
+        hardware.gateway.network.leave(GROUP)
         assert comes(lambda: GROUP not in groups()), "the report on leaving"
     finally:
         for command in ("ip link del br0", f"ip address add {ADDRESS} dev wire0"):
             spaces.run("wire", *command.split())
 
 
-def test_frames_of_nonsense_do_not_stop_it(spaces, gateway):
+def test_frames_of_nonsense_do_not_stop_it(spaces, hardware):
     """Written to the wire by a raw socket of the kernel's, then pings are answered as before."""
     rng = random.Random(6)
     nonsense = [bytes.fromhex(MAC.replace(":", "")) + rng.randbytes(6) + kind
