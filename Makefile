@@ -30,7 +30,7 @@ lint: $(READY)  ## style, and the types of host/ and sim/
 	for part in hdl gateware host sim boards; do ln -s "$(CURDIR)/$$part" build/types/tickwire/; done
 	MYPYPATH=build/types $(BIN)/mypy -p tickwire.host -p tickwire.sim
 
-bench: $(READY)  ## speed of the engines on the same frames; cells and clock of rooms (docs/rooms.md)
+bench: $(READY)  ## speed of the engines on the same frames; docs/latency.md and docs/rooms.md
 	$(BIN)/python -m tickwire.sim.bench
 
 soak: $(READY)  ## the tests with their full counts; takes hours

@@ -1,10 +1,12 @@
-"""``make bench``: what the engines simulate in a second, on the same frames in one run; and what
-rooms take of a device, each by itself."""
+"""``make bench``: what the engines simulate in a second, on the same frames in one run; the cycles
+that things take; and what rooms take of a device, each by itself."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -14,6 +16,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from tickwire.sim.build_tools import tool_path
 from tickwire.sim.capture import read_capture
 from tickwire.sim.cocotb_replay import simulator
 from tickwire.sim.cocotb_runner import simulate
@@ -77,18 +80,40 @@ def _cocotb(component: Any, words: WordChunk, folder: Path) -> dict[str, Any]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Print the tables, write ``build/bench/bench.json`` and docs/rooms.md."""
+    """Print the tables, write ``build/bench/bench.json``, docs/latency.md and docs/rooms.md."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--packets", type=int, default=2_000)
     parser.add_argument("--out", type=Path, default=Path("build/bench"))
-    parser.add_argument("--only", choices=("engines", "rooms"), help="leave the other out")
+    parser.add_argument("--only", choices=("engines", "latency", "rooms"),
+                        help="leave the others out")
     chosen = parser.parse_args(arguments)
     chosen.out.mkdir(parents=True, exist_ok=True)
     console = Console()
-    if chosen.only != "rooms":
+    if chosen.only in (None, "engines"):
         _engines(chosen.packets, chosen.out, console)
-    if chosen.only != "engines":
+    if chosen.only in (None, "latency"):
+        _latency(chosen.out, console)
+    if chosen.only in (None, "rooms"):
         _rooms(console)
+
+
+def _latency(out: Path, console: Console) -> None:
+    from tickwire.sim.bench_latency import answers, order_rows, page, rooms
+    from tickwire.sim.engine_build import library_of_top
+    from tickwire.sim.machine import SIMULATED_TOP
+    data = Path(os.environ.get("TICKWIRE_DATA", "../shared/data"))
+    capture, name = data / "deribit" / "sample_capture_v1_6.pcapng", "Deribit's sample capture"
+    if not capture.exists():
+        capture, name = out / "traffic.pcap", "Generated traffic (no real capture was found)"
+        write_traffic(capture, 1, 5_000)
+    subprocess.run([str(tool_path("tickwire")), "replay", str(capture), "--out",
+                    str(out / "replay")], check=True)
+    summary = json.loads((out / "replay" / "summary.json").read_text())
+    with Engine(library_of_top(SIMULATED_TOP)[0], event_records=1024) as engine:
+        answered = answers(engine)
+    text = page(measured=rooms(), answered=answered, orders=order_rows(summary), capture=name)
+    Path("docs/latency.md").write_text(text)
+    console.print("Written to docs/latency.md", highlight=False)
 
 
 def _rooms(console: Console) -> None:
