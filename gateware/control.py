@@ -156,6 +156,10 @@ class Control(Elaboratable):
             edge.i_group.payload.join.eq(join.valid),
             edge.i_group.payload.group.eq(Mux(join.valid, join.payload, leave.payload)),
             bank.i_status.group_busy.eq(~edge.o_group_free),
+            edge.i_resolve.valid.eq(bank.o_resolve.valid),
+            edge.i_resolve.payload.eq(bank.o_resolve.payload),
+            bank.i_status.resolve_busy.eq(edge.o_resolve_busy),
+            bank.i_resolved.eq(edge.o_resolved),
             bank.i_status.link_up.eq(self.path.link_fault.o_up),
         ]
 

@@ -50,6 +50,11 @@ _EDGE = (
             meaning="Joins this IPv4 multicast group. Only while STATUS.GROUP_BUSY is 0."),
     Command(name="GROUP_LEAVE", width=32,
             meaning="Leaves this IPv4 multicast group. Only while STATUS.GROUP_BUSY is 0."),
+    Command(name="RESOLVE", width=32,
+            meaning="Finds the MAC address to which frames for this IPv4 address go, by mask, "
+                    "gateway and ARP. Only while STATUS.RESOLVE_BUSY is 0."),
+    Register(name="RESOLVED", access=Access.READ_ONLY, width=48,
+             meaning="What was found, first byte highest; 0: no gateway, or nobody answered."),
     Register(name="TICK_PERIOD", unit="cycles",
              meaning="Length of 100 ms for ARP and IGMP; 0 is a tenth of CORE_HZ."),
     Register(name="PAUSE", reset=1, fields=(

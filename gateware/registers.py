@@ -59,6 +59,7 @@ _IDENTITY = Page(
             _bit("FRAME_BUSY", "No further frame of the host's can be taken now."),
             _bit("LINK_UP", "The link is not at fault."),
             _bit("GROUP_BUSY", "No multicast group can be joined or left now."),
+            _bit("RESOLVE_BUSY", "The address in RESOLVE is still looked for."),
         )),
         _status("CYCLES", "Cycles of the core clock since reset.", width=64, unit="cycles"),
         _status("NANOSECONDS", "The clock whose time stands in orders.", width=64, unit="ns"),

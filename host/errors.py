@@ -5,7 +5,8 @@ from __future__ import annotations
 from tickwire.gateware.vocabulary import Reason
 
 __all__ = ["TickwireError", "BusError", "BoardError", "CardDiedError", "RegisterError",
-           "PriceError", "OrderRefusedError", "ArmingError", "EventsLostError", "ClockError"]
+           "PriceError", "OrderRefusedError", "ArmingError", "EventsLostError", "ClockError",
+           "NetworkError"]
 
 
 class TickwireError(Exception):
@@ -47,6 +48,10 @@ class ArmingError(TickwireError):
 
 class ClockError(TickwireError):
     """The clock cannot be measured or disciplined so."""
+
+
+class NetworkError(TickwireError):
+    """The network did not answer as was needed."""
 
 
 class EventsLostError(TickwireError):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 import zlib
 from collections.abc import Iterable
 from ipaddress import AddressValueError, IPv4Address, IPv4Interface, NetmaskValueError
 
 from tickwire.gateware.register_network import NETWORK_COUNTERS
-from tickwire.host.errors import BusError, RegisterError
+from tickwire.host.errors import BusError, NetworkError, RegisterError
 from tickwire.host.registers import Registers
 
 __all__ = ["Network", "group_hash"]
@@ -199,6 +200,46 @@ class Network:
                 return
         raise BusError(f"STATUS.GROUP_BUSY stays 1, so {name} cannot be given: a report waits to "
                        "leave. Is the link up, or held by PAUSE frames?")
+
+    def resolve(self, address: str | IPv4Address, *, timeout: float = 30.0) -> str:
+        """The MAC address to which frames for an IPv4 address go, as ``02:00:0a:00:00:02``.
+
+        By mask and gateway, out of the hardware's ARP cache or by up to three requests, a second
+        apart in the gateway's time (RFC 1122, 2.3.2.1).
+
+        Parameters
+        ----------
+        timeout : float
+            Seconds to wait.
+
+        Raises
+        ------
+        NetworkError
+            If there is no way to the address, or nobody answers for it.
+        RegisterError
+            If the gateway has no address of its own.
+        """
+        r = self._registers
+        wanted = IPv4Address(address)
+        if not r.read("IPV4_ADDRESS"):
+            raise RegisterError("RESOLVE needs an IPv4 address, and IPV4_ADDRESS is 0: call "
+                                "gw.network.set_address(...) first")
+        self._responder(arp=1)      # else the replies are not looked at
+        end = time.monotonic() + timeout
+        self._until_resolved(wanted, end)
+        r.command("RESOLVE", int(wanted))
+        self._until_resolved(wanted, end)
+        found = r.read("RESOLVED")
+        if not found:
+            raise NetworkError(f"nobody has answered for {wanted}: is it up, and is the gateway's "
+                               f"own network ({self.address}) or gateway ({self.gateway}) right?")
+        return found.to_bytes(6, "big").hex(":")
+
+    def _until_resolved(self, address: IPv4Address, end: float) -> None:
+        while self._registers.fields("STATUS")["resolve_busy"]:
+            if time.monotonic() > end:
+                raise NetworkError(f"RESOLVE of {address} has not ended in time: give a longer "
+                                   "timeout; a simulated gateway's seconds are long")
 
     def receive(self, *, own: bool = True, broadcast: bool = True,
                 promiscuous: bool = False) -> None:

@@ -26,7 +26,7 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_Router_Alert
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Raw
 from scapy.utils import wrpcap
-from tickwire.host.errors import RegisterError
+from tickwire.host.errors import NetworkError, RegisterError
 from tickwire.sim.wire_words import frames_to_words
 
 TICK = 2000             # cycles in 100 ms of the tests with IGMP
@@ -241,6 +241,27 @@ def test_too_many_groups_and_a_hurried_command():
     for group in (0xEF010105, 0xEF010106):
         registers.command("GROUP_LEAVE", group)
     assert port.gateway.stats()["EDGE_GROUP_LOST"] == 1
+
+
+def test_the_host_asks_for_the_next_hop():
+    port = Citizen()
+    network = port.gateway.network
+    port.exchange(who_has())                # the peer's address is in the cache now
+    assert network.resolve(OTHER_IP) == OTHER
+    assert network.resolve("239.1.2.3") == "01:00:5e:01:02:03"
+    with pytest.raises(NetworkError, match=r"nobody has answered for 8\.8\.8\.8: .*gateway \(None"):
+        network.resolve("8.8.8.8")
+    with pytest.raises(NetworkError, match=r"RESOLVE of 192\.168\.77\.5 has not ended"):
+        network.resolve("192.168.77.5", timeout=0)
+    port.gateway.registers.write("TICK_PERIOD", TICK)
+    port.engine.idle(5 * 10 * TICK)
+    asked = [Ether(one)[ARP].pdst for one in port.sent()]
+    assert asked == ["192.168.77.5"] * 3
+    with pytest.raises(NetworkError, match="nobody"):
+        network.resolve("192.168.77.6")
+    network.set_address(None)
+    with pytest.raises(RegisterError, match="RESOLVE needs an IPv4 address"):
+        network.resolve(OTHER_IP)
 
 
 def test_the_link_is_a_bit_of_the_status():
