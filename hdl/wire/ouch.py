@@ -52,7 +52,7 @@ REPLACE_ORDER = _message(
     ("timeInForce", 1), ("display", 1), ("interMarketSweep", 1), ("clOrdId", 14),
     ("appendageLength", 2))
 CANCEL_ORDER = _message(
-    "Cancel Order", ("userRefNum", 4), ("quantity", 4))     # quantity: what shall remain
+    "Cancel Order", ("userRefNum", 4), ("quantity", 4))     # new size, fills included
 
 _OUT = ("timestamp", 8)
 SYSTEM_EVENT = _message("System Event", _OUT, ("eventCode", 1))     # S start, E end of day
