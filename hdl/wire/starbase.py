@@ -11,7 +11,7 @@ from .fixed import FixedLayout
 __all__ = ["PROTOCOL_ID", "SCHEMA_VERSION", "ALIGNMENT", "NULL_INT64", "NULL_INT8", "BUY", "SELL",
            "HEADER", "MESSAGE_TYPES", "NEW_ORDER_REQUEST", "CANCEL_ORDER_REQUEST", "padded",
            "OLDEST_VERSION", "IS_RESEND", "GROUP_HEADER", "SESSION_TYPES", "REQUEST_TYPES",
-           "RESPONSE_TYPES", "WITH_TEXT", "GROUPS", "TEXT_FIELDS", "SIGNED_ALL_BUT",
+           "RESPONSE_TYPES", "WITH_TEXT", "GROUPS", "TEXT_FIELDS", "UNSIGNED",
            "LOGON", "LOGON_CONF", "LOGOUT", "LOGGED_OUT", "HEARTBEAT", "TEST_REQUEST",
            "RESEND_REQUEST", "GAP_FILL", "REJECT", "AMEND_ORDER_REQUEST",
            "CANCEL_ORDER_BY_ID_REQUEST", "NEW_ORDER_RESPONSE", "NEW_ORDER_REJECT",
@@ -78,7 +78,8 @@ GROUP_HEADER = FixedLayout("GroupSizeEncoding", [
 ], byteorder="little")
 
 #: Numbers are signed, these excepted.
-SIGNED_ALL_BUT = frozenset(("flags", "schemaVersion", "blockLength", "numInGroup"))
+UNSIGNED = frozenset(("protocolId", "flags", "messageLength", "messageTypeId", "version",
+                      "schemaVersion", "blockLength", "numInGroup", "text.length"))
 #: Fields that are text, filled with zeros.
 TEXT_FIELDS = frozenset(("clientId", "secret"))
 
