@@ -49,7 +49,7 @@ class Connection:
         self._writer, self._most_waiting = writer, most_waiting
         self._now = asyncio.get_running_loop().time
         self.opened = self.sent = self.received = self._now()
-        self.ended = False
+        self.ended = self.overrun = False
         host, port = writer.get_extra_info("peername")[:2]
         self.peer = f"{host}:{port}"
 
@@ -59,7 +59,8 @@ class Connection:
         self._writer.write(data)
         self.sent = self._now()
         if self._writer.transport.get_write_buffer_size() > self._most_waiting:
-            self.abort()
+            self.ended = self.overrun = True
+            self._writer.transport.abort()
 
     async def drained(self, patience: float) -> None:
         """Wait until the kernel has taken most of what was sent.
@@ -84,10 +85,6 @@ class Connection:
         if not self.ended:
             self.ended = True
             self._writer.close()
-
-    def abort(self) -> None:
-        self.ended = True
-        self._writer.transport.abort()
 
 
 class Session(ABC):
@@ -162,7 +159,8 @@ class Server:
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             error = next((task.exception() for task in done), None)
-            reason, polite = str(error or "closed by the client"), error is not None
+            reason = str(error or "closed by the client")
+            polite = isinstance(error, DisconnectError)
             if not isinstance(error, DisconnectError | ConnectionError | None):
                 raise error
         except asyncio.CancelledError:
@@ -171,21 +169,22 @@ class Server:
         finally:
             for task in tasks:
                 task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             if polite:
                 session.farewell(reason)
-            connection.close()
             session.gone(reason)
             self._record("disconnected", gateway=self.name, peer=connection.peer, reason=reason)
+            connection.close()
 
     async def _read(self, reader: asyncio.StreamReader, session: Session) -> None:
         connection = session.connection
         while data := await reader.read(CHUNK):
             connection.received = asyncio.get_running_loop().time()
             session.received(data)
+        if connection.overrun:
+            raise DisconnectError("does not read")
 
     async def _ticks(self, session: Session) -> None:
         while True:
             await asyncio.sleep(self._timing.heartbeat / 4)
-            if session.connection.ended:
-                raise DisconnectError("does not read")
             session.tick()

@@ -129,6 +129,8 @@ def _channel(listing: Listing) -> int:
 class UdpFeedSocket:
     """Sends the feed: increments to a port of a multicast group (or a host), snapshots to the next.
 
+    OSError if there is no such interface.
+
     Members
     -------
     refused : int
@@ -142,8 +144,12 @@ class UdpFeedSocket:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         if ipaddress.IPv4Address(address).is_multicast:
-            self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF,
-                                    socket.inet_aton(interface))
+            try:
+                self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF,
+                                        socket.inet_aton(interface))
+            except OSError:
+                self._socket.close()
+                raise
             self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, ttl)
 
     def __call__(self, payload: bytes, snapshot: bool) -> None:

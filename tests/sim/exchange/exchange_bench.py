@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import threading
+import time
 from contextlib import contextmanager
 
 from tickwire.sim.exchange.clients import OuchClient, StarbaseClient
@@ -20,7 +21,7 @@ PASSWORDS = {USER: PASSWORD, "USER2": "SECRET"}
 class RunningExchange:
     """Members: exchange, datagrams (payload, whether it is of the snapshots)."""
 
-    def __init__(self, **settings):
+    def __init__(self, *, clock=time.time_ns, **settings):
         self.datagrams = []
         self.text = io.StringIO()
         settings = {"passwords": PASSWORDS, "instruments": 8, "speed": 0, **settings}
@@ -28,9 +29,10 @@ class RunningExchange:
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
         self.exchange = self.do(lambda: Exchange(
-            Settings(**settings), lambda *one: self.datagrams.append(one), self.text))
+            Settings(**settings), lambda *one: self.datagrams.append(one), self.text, clock))
         self.run(self.exchange.start())
         self._stopped = False
+        self._clients = []
 
     def run(self, coroutine):
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(30)
@@ -54,6 +56,8 @@ class RunningExchange:
             self.run(self.exchange.stop())
 
     def close(self):
+        for client in self._clients:
+            client.close()
         self.stop()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -65,12 +69,14 @@ class RunningExchange:
 
     def ouch(self, *, login=True, user=USER, **given):
         client = OuchClient(("127.0.0.1", self.exchange.ouch_port))
+        self._clients.append(client)
         if login:
             assert client.login(user, PASSWORDS[user], **given).type == "A"
         return client
 
     def starbase(self, *, logon=True, user=USER, version=16, **given):
         client = StarbaseClient(("127.0.0.1", self.exchange.starbase_port), version=version)
+        self._clients.append(client)
         if logon:
             assert type(client.logon(user, PASSWORDS[user], **given)).__name__ == "LogonConf"
         return client

@@ -119,7 +119,8 @@ def test_tshark_reads_the_same_packets(name):
          "soupbintcp.message", "-e", "_ws.malformed"], check=True, capture_output=True, text=True)
     length, kind, message, malformed = shown.stdout.rstrip("\n").split("\t")
     (one,) = Packets().feed(real_ouch.payload(name))
-    assert (int(length), kind.strip("'"), message) == (1 + len(one.payload), one.type, one.payload.hex())
+    assert (int(length), kind.strip("'"), message) == (
+        1 + len(one.payload), one.type, one.payload.hex())
     assert malformed == ""
 
 
