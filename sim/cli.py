@@ -20,7 +20,7 @@ COMMANDS = {
     "exchange": "Run an exchange: order gateways, matching, market data.",
     "tap": "Give the machine a network interface on the gateway's port.",
     "stats": "Print everything that a gateway counts.",
-    "clock": "Compare a gateway's clock with the machine's, or keep it with that.",
+    "clock": "Compare a gateway's clock with the machine's, or keep it so.",
 }
 
 

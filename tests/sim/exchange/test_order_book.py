@@ -72,15 +72,17 @@ class PlainBook:
         return sorted(found.items(), reverse=side is Side.BID)
 
 
+SUBMIT = st.tuples(
+    st.just("submit"), st.sampled_from(Side), st.integers(98, 103), st.integers(1, 9),
+    st.sampled_from((None, None, "a", "b")), st.sampled_from((GTC, GTC, IOC, FOK)),
+    st.sampled_from(SelfTrade))
 ACTIONS = st.one_of(
-    st.tuples(st.just("submit"), st.sampled_from(Side), st.integers(95, 105), st.integers(1, 20),
-              st.sampled_from((None, None, "a", "b")), st.sampled_from(TimeInForce),
-              st.sampled_from(SelfTrade)),
+    SUBMIT, SUBMIT, SUBMIT,
     st.tuples(st.just("cancel"), st.integers(0, 50)),
     st.tuples(st.just("reduce"), st.integers(0, 50), st.integers(1, 20)))
 
 
-@given(st.lists(ACTIONS, max_size=60))
+@given(st.lists(ACTIONS, min_size=30, max_size=60))
 def test_against_a_plain_list(actions):
     book, plain, sent = OrderBook(), PlainBook(), {}
     for number, (action, *given_values) in enumerate(actions):
