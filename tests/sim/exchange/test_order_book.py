@@ -137,6 +137,19 @@ def test_time_decides_at_one_price_and_a_reduction_keeps_the_place():
     assert [order.order_id for order in book.queue(Side.ASK, 10)] == [2, 4]
 
 
+@pytest.mark.parametrize("mode, filled", [(SelfTrade.CANCEL_TAKER, 0),
+                                          (SelfTrade.CANCEL_MAKER, 5)])
+def test_fill_or_kill_counts_what_self_trade_prevention_leaves(mode, filled):
+    book = OrderBook()
+    book.submit(Order(0, Side.ASK, 9, 2, "b"))
+    book.submit(Order(1, Side.ASK, 10, 5, "a"))
+    book.submit(Order(2, Side.ASK, 11, 5, "b"))
+    order = Order(3, Side.BID, 11, 5, "a")
+    result = book.submit(order, FOK, mode)
+    assert (order.filled, sum(fill.quantity for fill in result.fills)) == (filled, filled)
+    assert (1 in book) == (mode is SelfTrade.CANCEL_TAKER)
+
+
 def test_nonsense_is_refused():
     book = OrderBook()
     book.submit(Order(1, Side.BID, 10, 5))
