@@ -17,9 +17,10 @@ COMMANDS = {
     "build": "Synthesise, place and route the core; print speed and size.",
     "regs": "Print the register map.",
     "sim": "Run a simulated card, its wire on a TAP device or another card.",
+    "exchange": "Run an exchange: order gateways, matching, market data.",
     "tap": "Give the machine a network interface on the gateway's port.",
     "stats": "Print everything that a gateway counts.",
-    "clock": "Compare a gateway's clock with the machine's, or keep it with that.",
+    "clock": "Compare a gateway's clock with the machine's, or keep it so.",
 }
 
 

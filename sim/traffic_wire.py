@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from tickwire.sim.rewrite import SOURCE_ADDRESS, SOURCE_MAC, internet_checksum, multicast_mac
 
 __all__ = ["Level", "Trade", "book", "trades", "ticker", "snapshots", "snapshot_start",
-           "snapshot_end", "price_index", "instrument_v2", "datagram_frame"]
+           "snapshot_end", "price_index", "instrument_v2", "datagram", "datagram_frame"]
 
 NULL_DOUBLE = 0xFFFFFFFFFFFFFFFF        # how the venue writes an absent optional double
 GROUP = (239, 111, 111)
@@ -112,10 +112,15 @@ def instrument_v2(instrument_id: int, *, kind: int, name: str, currency: str, qu
                     rest=_group(16, []) + bytes([len(encoded)]) + encoded)
 
 
+def datagram(channel: int, sequence: int, messages: Sequence[bytes]) -> bytes:
+    """A UDP payload: frame header and messages."""
+    content = b"".join(messages)
+    return struct.pack("<HHI", len(content), channel, sequence & 0xFFFFFFFF) + content
+
+
 def datagram_frame(channel: int, sequence: int, messages: Sequence[bytes]) -> bytes:
     """An Ethernet frame without FCS; snapshot channels are 100 and above, on their own port."""
-    content = b"".join(messages)
-    payload = struct.pack("<HHI", len(content), channel, sequence & 0xFFFFFFFF) + content
+    payload = datagram(channel, sequence, messages)
     group = bytes((*GROUP, channel % 100))
     port = SNAPSHOT_PORT if channel >= 100 else INCREMENTAL_PORT
     length = 8 + len(payload)

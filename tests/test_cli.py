@@ -40,6 +40,7 @@ def test_help_names_every_command():
     ("sim", ("--tap", "--ip", "--link", "192.168.77.1/24", "Example")),
     ("tap", ("--card", "--ip", "--promiscuous", "Example")),
     ("stats", ("--format", "json", "--all", "Example")),
+    ("exchange", ("--bind", "--ouch-port", "--feed", "--record", "--heartbeat", "Example")),
     ("clock", ("--discipline", "--once", "--json", "--interval", "Example"))])
 def test_help_of_commands_is_worth_reading(command, words):
     result = call(command, "--help")
