@@ -1,6 +1,8 @@
 """A connection as the control room of the TCP engine keeps it, and what it says about it."""
 
 from amaranth.lib import data, enum
+from tickwire.hdl.tcp.congestion import Congestion
+from tickwire.hdl.tcp.round_trip import RoundTripEstimate
 from tickwire.hdl.tcp.segment import SESSION_BITS, Endpoint
 
 __all__ = ["TIME_BITS", "Command", "CommandKind", "Consumed", "ControlBlock", "Event", "Hot",
@@ -200,13 +202,5 @@ class ControlBlock(data.Struct):
     timing: 1               # a round trip is being timed (RFC 6298, 3)
     timed: 32               # ends when this is acknowledged
     started: TIME_BITS
-    measured: 1
-    srtt: 21                # in eighths of a tick
-    rttvar: 20              # in quarters of a tick
-    rto: 18                 # ticks
-    cwnd: 16                # RFC 5681
-    ssthresh: 16
-    credit: 16              # bytes acknowledged since cwnd grew, in congestion avoidance
-    duplicates: 2           # acknowledgements
-    recovering: 1           # fast recovery (RFC 6582)
-    recover: 32
+    estimate: RoundTripEstimate
+    congestion: Congestion

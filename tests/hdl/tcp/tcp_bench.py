@@ -1,0 +1,385 @@
+"""What stands around a TcpControl in its tests: receiver, transmitter, buffers and host, as models.
+
+A segment on the wire is a dict: seq, ack, flags (a string of F S R P A), window, mss (None without
+the option), data, session (of whoever sent it), end.
+"""
+
+import random
+
+from amaranth.hdl import Module
+from amaranth.sim import Simulator
+from tickwire.hdl.tcp.connection import CommandKind, Event, RefusalReason, State
+from tickwire.hdl.tcp.control import TcpControl
+from tickwire.hdl.tcp.parameters import TcpParameters
+
+MASK = (1 << 32) - 1
+BITS = {"F": "fin", "S": "syn", "R": "rst", "P": "psh", "A": "ack"}
+OUR_PORT, PEER_PORT, PEER = 7000, 41000, 0x0a000002
+ROOM = 2048
+
+
+def end(port=PEER_PORT, *, address=PEER, local_port=OUR_PORT, mac=0x020000000002):
+    return {"mac": mac, "address": address, "port": port, "local_port": local_port}
+
+
+def plain(view):
+    """A struct that was read, as numbers."""
+    return {name: int(getattr(value, "value", value)) if not hasattr(value, "as_value")
+            and not hasattr(value, "shape") else value for name, value in
+            ((name, view[name]) for name, _ in view.shape())}
+
+
+class Engine:
+    """A TcpControl with models around it. ``step`` sets inputs and looks at outputs once a cycle."""
+
+    def __init__(self, parameters=None, *, seed=1, tick=0, eager=False, settings=None,
+                 consume=True, local=0x0a000001):
+        self.parameters = parameters or TcpParameters(sessions=2)
+        self.dut = TcpControl(self.parameters)
+        self.rng = random.Random(seed)
+        self.eager = eager              # never pauses
+        self.tick_length, self.cycles = tick, 0
+        self.settings = {"address": local, "secret": 0x0f0e0d0c0b0a09080706050403020100,
+                         "keep_alive": 0, "user_timeout": 1000, "syn_timeout": 2000,
+                         "delayed_ack": 0} | (settings or {})
+        self.consume, self.blocked, self.fails = consume, False, 0.0
+        self.commands, self.messages, self.arriving, self.payload = [], [], [], []
+        self.consumed, self.orders = [], []
+        self.sent, self.events, self.refusals, self.binds, self.releases = [], [], [], [], []
+        self.delivered, self.frames = {}, []
+        self.records = {}               # of a session: [sequence, data]
+        self.flying = None              # frame on the wire: [cycles left, segment, kind]
+        self.job = None
+        self.limited = self.untimely = self.ticks = 0
+        self.ticks_wanted = 0
+        self.data_session = None
+        self.log = []                   # (cycle, name)
+        self.gone = []                  # doors whose offer was taken
+
+    # what a test does
+
+    def command(self, kind, session=0, *, keep_alive=0, again=0, **values):
+        self.commands.append({"session": session, "kind": kind, "end": end(**values),
+                              "keep_alive": keep_alive, "again": again})
+
+    def hear(self, seq, flags, *, ack=0, window=8192, data=b"", mss=None, session=0, matched=1,
+             **values):
+        control = {BITS[letter]: 1 for letter in flags}
+        self.arriving.append(({
+            "session": session, "matched": matched, "control": control, "sequence": seq & MASK,
+            "acknowledgement": ack & MASK, "window": window, "mss": 536 if mss is None else mss,
+            "length": len(data), "end": end(**values)}, data))
+
+    def say(self, data, session=0):
+        self.messages.append((session, data))
+
+    def taken(self):
+        sent, self.sent = self.sent, []
+        return sent
+
+    def heard_events(self):
+        events, self.events = self.events, []
+        return [event for _, event in events]
+
+    def chance(self):
+        return self.eager or self.rng.random() < 0.6
+
+    # once a cycle
+
+    def start(self, ctx):
+        ctx.set(self.dut.i_settings, self.settings)
+
+    def drive(self, ctx):
+        """Inputs of this cycle."""
+        dut, rng = self.dut, self.rng
+        for door in self.gone:
+            ctx.set(door.valid, 0)
+            ctx.set(door.payload.as_value(), rng.getrandbits(64))   # garbage
+        self.gone.clear()
+        self.offer(ctx, dut.i_segment, self.arriving and self.arriving[0][0])
+        self.offer(ctx, dut.i_payload, self.payload and self.payload[0])
+        self.offer(ctx, dut.i_command, self.commands and self.commands[0])
+        self.offer(ctx, dut.i_consumed, self.consumed and self.consumed[0])
+        message = self.messages and self.messages[0]
+        ctx.set(dut.i_message.valid, bool(message))
+        if message:
+            ctx.set(dut.i_message.payload, {"session": message[0], "length": len(message[1])})
+            kept = sum(len(data) for _, data in self.records.get(message[0], []))
+            ctx.set(dut.i_room, kept + len(message[1]) <= ROOM)
+        ctx.set(dut.o_job.ready, self.job is None and not self.blocked and self.chance())
+        ctx.set(dut.o_data.ready, self.chance())
+        ticks = self.ticks_wanted > 0 or (self.tick_length
+                                          and self.cycles % self.tick_length == 0)
+        self.ticks_wanted = max(0, self.ticks_wanted - 1)
+        ctx.set(dut.i_tick, ticks)
+        self.ticks += ticks
+        self._transmit(ctx, rng)
+
+    def offer(self, ctx, door, value):
+        """Once offered it stays."""
+        if not value:
+            if ctx.get(door.valid):
+                ctx.set(door.valid, 0)
+            return
+        if not ctx.get(door.valid):
+            if not self.chance():
+                return
+            ctx.set(door.valid, 1)
+        ctx.set(door.payload, value)
+
+    def _transmit(self, ctx, rng):
+        """One frame on the wire; it looks at its session when it begins."""
+        dut = self.dut
+        ctx.set(dut.i_commit.valid, 0)
+        ctx.set(dut.i_order_commit.valid, 0)
+        ctx.set(dut.i_failed, 0)
+        if self.flying is None and self.orders and not self.blocked:
+            session, data = self.orders.pop(0)
+            ctx.set(dut.i_order_session, session)
+            order = ctx.get(dut.o_order)
+            left = (order.unacknowledged + order.peer_window - order.sequence) & MASK
+            kept = sum(len(record) for _, record in self.records.get(session, []))
+            if order.open and left < 1 << 31 and len(data) <= left and kept + len(data) <= ROOM:
+                self.flying = [rng.randrange(2, 12), {
+                    "seq": order.sequence, "ack": order.acknowledgement, "flags": "PA",
+                    "window": order.window, "mss": None, "data": data, "session": session,
+                    "end": None, "given": False, "resend": 0, "stray": 0}, "order"]
+        if self.flying is None and self.job is not None and not self.blocked:
+            self.flying = [0 if self.eager else rng.randrange(2, 12), self._frame(ctx), "job"]
+        elif self.flying is not None:
+            self.flying[0] -= 1
+            if self.flying[0] <= 0:
+                self._lands(ctx)
+
+    def _frame(self, ctx):
+        dut, job = self.dut, self.job
+        control = job.control
+        ctx.set(dut.i_view_session, job.session)
+        view = ctx.get(dut.o_view)
+        flags = "".join(letter for letter, name in BITS.items() if control[name])
+        data = b""
+        given = job.origin.value == 0
+        seq = job.sequence if given else view.sequence
+        if job.payload:
+            assert not given
+            data = self.messages[0][1]
+        if job.resend:
+            records = self.records.get(job.session, [])
+            if not records:
+                data = None         # nothing is there: no frame
+            else:
+                seq, data = records[0]
+        return {"seq": seq, "ack": job.acknowledgement if job.stray else view.acknowledgement,
+                "flags": flags, "window": 0 if job.stray else view.window,
+                "mss": 1460 if job.mss else None, "data": data, "session": job.session,
+                "end": {name: getattr(job.end, name) for name in
+                        ("mac", "address", "port", "local_port")},
+                "given": given, "resend": job.resend, "stray": job.stray}
+
+    def _lands(self, ctx):
+        dut = self.dut
+        _, frame, kind = self.flying
+        self.flying = None
+        if kind == "job" and (frame["data"] is None or self.rng.random() < self.fails):
+            ctx.set(dut.i_failed, 1)
+            self.job = None
+            return
+        length = len(frame["data"]) + ("S" in frame["flags"]) + ("F" in frame["flags"])
+        door = dut.i_commit if kind == "job" else dut.i_order_commit
+        ctx.set(door.valid, 1)
+        ctx.set(door.payload, {"session": frame["session"], "sequence": frame["seq"],
+                               "length": length})
+        if frame["data"] and not frame["resend"]:
+            self.records.setdefault(frame["session"], []).append((frame["seq"], frame["data"]))
+        if kind == "job":
+            self.job = None
+        self.sent.append(frame)
+        self.frames.append(frame)
+
+    def look(self, ctx):
+        """Outputs of this cycle, and what was handed over in it."""
+        dut = self.dut
+        if ctx.get(dut.i_segment.valid) & ctx.get(dut.i_segment.ready):
+            segment, data = self.arriving.pop(0)
+            self.log.append((self.cycles, "segment"))
+            if data and segment["matched"]:
+                self.payload += beats(data, self.rng)
+            self.gone.append(dut.i_segment)
+        if ctx.get(dut.i_payload.valid) & ctx.get(dut.i_payload.ready):
+            self.payload.pop(0)
+            self.gone.append(dut.i_payload)
+        for door, queue, name in ((dut.i_command, self.commands, "command"),
+                                  (dut.i_consumed, self.consumed, "consumed")):
+            if ctx.get(door.valid) & ctx.get(door.ready):
+                queue.pop(0)
+                self.log.append((self.cycles, name))
+                self.gone.append(door)
+        if ctx.get(dut.o_discard.valid):
+            refusal = ctx.get(dut.o_discard.payload)
+            self.refusals.append((refusal.session, RefusalReason(refusal.reason)))
+        if ctx.get(dut.i_message.valid) & ctx.get(dut.i_message.ready):
+            self.messages.pop(0)
+        if ctx.get(dut.o_job.valid):
+            self.log.append((self.cycles, "job"))
+            if ctx.get(dut.o_job.ready):
+                self.job = ctx.get(dut.o_job.payload)
+        if ctx.get(dut.o_event.valid):
+            notice = ctx.get(dut.o_event.payload)
+            self.events.append((notice.session, Event(notice.event)))
+        if ctx.get(dut.o_bind.valid):
+            bind = ctx.get(dut.o_bind.payload)
+            self.binds.append((bind.index, {name: getattr(bind.row, name) for name in (
+                "valid", "listening", "address", "port", "local_port")}))
+        if ctx.get(dut.o_release.valid):
+            self._release(ctx.get(dut.o_release.payload))
+        if ctx.get(dut.o_data.valid):
+            self.log.append((self.cycles, "data"))
+            if ctx.get(dut.o_data.ready):
+                self._delivered(ctx.get(dut.o_data.payload), ctx.get(dut.o_data_session))
+        self.limited += ctx.get(dut.o_count_limited)
+        self.untimely += ctx.get(dut.o_count_untimely)
+        self.cycles += 1
+
+    def _release(self, release):
+        self.releases.append((release.session, release.acknowledgement, release.all))
+        records = self.records.setdefault(release.session, [])
+        while records and (release.all or (
+                release.acknowledgement - records[0][0] - len(records[0][1])) & MASK < 1 << 31):
+            records.pop(0)
+
+    def _delivered(self, beat, session):
+        assert beat.begin == 0 and (beat.last or beat.end == 8) and beat.end
+        data = int(beat.data).to_bytes(8, "little")[:beat.end]
+        first = beat.first
+        stream = self.delivered.setdefault(session, bytearray())
+        assert first == (self.data_session is None)
+        self.data_session = None if beat.last else session
+        stream += data
+        if self.consume:
+            self.consumed.append({"session": session, "length": len(data)})
+
+
+def beats(data, rng):
+    """A payload as beats, with garbage behind its end."""
+    result = []
+    for at in range(0, len(data), 8):
+        part = data[at:at + 8]
+        result.append({"data": int.from_bytes(part + rng.randbytes(8 - len(part)), "little"),
+                       "begin": 0, "end": len(part), "first": at == 0, "last": at + 8 >= len(data)})
+    return result
+
+
+class Bench(Engine):
+    """One engine in a simulation of its own."""
+
+    def run(self, script):
+        async def bench(ctx):
+            self.ctx = ctx
+            self.start(ctx)
+            await script(self)
+
+        simulator = Simulator(self.dut)
+        simulator.add_clock(6.4e-9)
+        simulator.add_testbench(bench)
+        simulator.run()
+        return self
+
+    async def cycle(self, count=1):
+        for _ in range(count):
+            self.drive(self.ctx)
+            self.look(self.ctx)
+            await self.ctx.tick()
+
+    def quiet_now(self):
+        return not (self.commands or self.arriving or self.payload or self.consumed
+                    or self.job is not None or self.flying or self.orders or (self.messages and not self.blocked))
+
+    async def quiet(self, limit=6000):
+        """Until nothing is being done."""
+        calm = 0
+        while calm < 40:
+            await self.cycle()
+            calm = calm + 1 if self.quiet_now() else 0
+            limit -= 1
+            assert limit, "it does not come to rest"
+
+    async def tick(self, count=1):
+        for _ in range(count):
+            self.ticks_wanted = 1
+            await self.cycle()
+            await self.quiet()
+
+    def status(self, session=0):
+        return Status(self, session)
+
+    async def state(self, session=0):
+        return (await self.read(session))["state"]
+
+    async def read(self, session=0):
+        self.ctx.set(self.dut.i_status_session, session)
+        await self.cycle()
+        status = self.ctx.get(self.dut.o_status)
+        result = {name: getattr(status, name) for name in (
+            "retransmissions", "sequence", "unacknowledged", "peer_window", "usable_window",
+            "acknowledgement", "window")}
+        return result | {"state": State(status.state), "event": Event(status.event)}
+
+    # connections
+
+    async def opened(self, session=0, *, irs=1000, window=8192, mss=1460, keep_alive=0, **values):
+        """An active OPEN up to ESTABLISHED; gives (our next, their next) sequence number."""
+        self.command(CommandKind.OPEN, session, keep_alive=keep_alive, **values)
+        await self.quiet()
+        syn, = self.taken()
+        assert syn["flags"] == "S"
+        self.hear(irs, "SA", ack=syn["seq"] + 1, window=window, mss=mss, session=session, **values)
+        await self.quiet()
+        ack, = self.taken()
+        assert (ack["flags"], ack["seq"], ack["ack"]) == ("A", syn["seq"] + 1 & MASK,
+                                                         irs + 1 & MASK)
+        assert Event.ESTABLISHED in self.heard_events()
+        return syn["seq"] + 1 & MASK, irs + 1 & MASK
+
+    async def accepted(self, session=0, *, irs=1000, window=8192, mss=1460, again=0, **values):
+        """A passive OPEN up to ESTABLISHED; gives (our next, their next) sequence number."""
+        self.command(CommandKind.LISTEN, session, again=again)
+        await self.quiet()
+        self.hear(irs, "S", window=window, mss=mss, session=session, **values)
+        await self.quiet()
+        syn, = self.taken()
+        assert (syn["flags"], syn["ack"]) == ("SA", irs + 1 & MASK)
+        self.hear(irs + 1, "A", ack=syn["seq"] + 1, window=window, session=session, **values)
+        await self.quiet()
+        assert self.taken() == [] and self.heard_events() == [Event.ESTABLISHED]
+        return syn["seq"] + 1 & MASK, irs + 1 & MASK
+
+
+def brief(frames):
+    """Flags, sequence number, acknowledgement and payload of frames."""
+    return [(frame["flags"], frame["seq"], frame["ack"] if "A" in frame["flags"] else None,
+             frame["data"]) for frame in frames]
+
+
+def run_together(engines, script, clock=6.4e-9):
+    """Several engines in one simulation; the script gets a function that advances all."""
+    m = Module()
+    for engine in engines:
+        m.submodules += engine.dut
+
+    async def bench(ctx):
+        for engine in engines:
+            engine.start(ctx)
+
+        async def cycle():
+            for engine in engines:
+                engine.drive(ctx)
+            for engine in engines:
+                engine.look(ctx)
+            await ctx.tick()
+
+        await script(ctx, cycle)
+
+    simulator = Simulator(m)
+    simulator.add_clock(clock)
+    simulator.add_testbench(bench)
+    simulator.run()
