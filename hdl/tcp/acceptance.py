@@ -14,7 +14,7 @@ class Findings(data.Struct):
 
     same_end: 1             # it comes from the row's other end
     bad_source: 1           # nobody can have this address
-    acceptable: 1           # 3.4: it begins or ends in the window
+    acceptable: 1           # 3.4: it begins or ends in the window; nothing at its edge, see below
     in_window: 1            # its first byte is in the window, or at a window of 0
     exact: 1                # SEG.SEQ = RCV.NXT
     not_before: 1           # SEG.SEQ >= RCV.NXT
@@ -27,7 +27,7 @@ class Findings(data.Struct):
     ack_equal: 1            # SEG.ACK = SND.UNA
     ack_all: 1              # SEG.ACK = SND.NXT
     ack_valid: 1            # RFC 5961, 5.2
-    newer: 1                # SND.WL1, SND.WL2: its window is not an old one
+    newer: 1                # its window is not an old one, see below
     timed: 1                # it acknowledges what is being timed
 
 
@@ -38,6 +38,12 @@ def bad_address(address):
 
 class Acceptance(wiring.Component):
     """Compares a segment with its connection.
+
+    Two rules are wider than those of RFC 9293, as they are in Linux. An empty segment at the right
+    edge of the window is acceptable: a peer that has filled the window sends its acknowledgements
+    there, and if both sides have done so while segments are missing, they would never hear each
+    other again (RFC 9293, A.2). And a window comes with every new acknowledgement, also with that
+    of a segment that was resent: the window is counted from SND.UNA, and would else be too large.
 
     Latency: ``o`` belongs to the inputs of 2 cycles before.
 
@@ -95,8 +101,8 @@ class Acceptance(wiring.Component):
             self.o.same_end.eq(same_end), self.o.bad_source.eq(bad_source),
             self.o.exact.eq(offset == 0), self.o.not_before.eq(~offset[31]),
             self.o.in_window.eq(begins | (offset == 0)),
-            self.o.acceptable.eq(Mux(window == 0, (offset == 0) & (space == 0),
-                                     begins | (ends & (space != 0)))),
+            self.o.acceptable.eq(Mux(space == 0, begins | (offset == window),
+                                     (window != 0) & (begins | ends))),
             self.o.skip.eq(skip),
             self.o.take.eq(Mux((offset != 0) & ~offset[31], 0,
                                Mux(fresh > window, window, fresh))),
@@ -105,7 +111,9 @@ class Acceptance(wiring.Component):
             self.o.ack_new.eq((ahead != 0) & (ahead <= flight)),
             self.o.ack_equal.eq(ahead == 0), self.o.ack_all.eq(ahead == flight),
             self.o.ack_valid.eq((ahead <= flight) | (back <= max_window)),
-            self.o.newer.eq((~wl1[31] & wl1.any()) | (~wl1.any() & ~wl2[31])),
+            self.o.newer.eq(((ahead != 0) & (ahead <= flight))
+                            | ((ahead == 0) & ((~wl1[31] & wl1.any())
+                                               | (~wl1.any() & ~wl2[31])))),
             self.o.timed.eq(row.timing & ~timed[31]),
         ]
         return m

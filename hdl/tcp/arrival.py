@@ -157,7 +157,7 @@ def _acknowledgement(m, visit):
 
     with m.If(segment.window == 0):     # it is there, and answers: wait for ever (3.8.6.1)
         m.d.sync += row.since.eq(visit.now)
-    with m.If((found.ack_new | found.ack_equal) & found.newer):
+    with m.If(found.newer):
         m.d.sync += [hot.peer_window.eq(segment.window), row.wl1.eq(segment.sequence),
                      row.wl2.eq(segment.acknowledgement)]
         with m.If(segment.window > row.max_window):

@@ -35,7 +35,8 @@ class CongestionControl(wiring.Component):
     """RFC 5681 with the NewReno modification to fast recovery (RFC 6582), for one event.
 
     In congestion avoidance cwnd grows by a segment when as many bytes as it allows have been
-    acknowledged (RFC 5681, 3.1).
+    acknowledged (RFC 5681, 3.1). After a timeout as in fast recovery, each new acknowledgement
+    below ``recover`` sends the next record again: what was in flight is taken for lost.
 
     Latency: ``o`` and ``o_resend`` belong to the inputs of 2 cycles before.
 
@@ -76,7 +77,7 @@ class CongestionControl(wiring.Component):
 
         # 1: sums and comparisons
         before, event, again = Signal(Congestion), Signal(CongestionEvent), Signal()
-        mss, following = Signal(11), Signal(32)
+        mss, following, acknowledged = Signal(11), Signal(32), Signal(32)
         slow, full, covered, beyond = Signal(), Signal(), Signal(), Signal()
         started, grown, half, initial = Signal(16), Signal(16), Signal(16), Signal(16)
         credit, spent, deflated = Signal(17), Signal(16), Signal(16)
@@ -89,6 +90,7 @@ class CongestionControl(wiring.Component):
         m.d.sync += [
             before.eq(self.i), event.eq(self.i_event), again.eq(self.i_again),
             mss.eq(self.i_mss), following.eq(self.i_next),
+            acknowledged.eq(self.i_acknowledgement),
             slow.eq(self.i.cwnd < self.i.ssthresh),
             started.eq(bounded(self.i.cwnd + Mux(whole, self.i_mss, self.i_acked))),
             grown.eq(bounded(self.i.cwnd + self.i_mss)),
@@ -108,11 +110,13 @@ class CongestionControl(wiring.Component):
                 m.d.sync += [self.o.cwnd.eq(Mux(again, mss, initial)),
                              self.o.ssthresh.eq(_LARGEST)]
             with m.Case(CongestionEvent.ACKNOWLEDGED):
-                m.d.sync += self.o.duplicates.eq(0)
+                m.d.sync += [self.o.duplicates.eq(0), self.o_resend.eq(~covered)]
+                with m.If(beyond):      # it must not fall behind by half of the numbers
+                    m.d.sync += self.o.recover.eq(acknowledged - 1)
                 with m.If(before.recovering & covered):
                     m.d.sync += [self.o.recovering.eq(0), self.o.cwnd.eq(before.ssthresh)]
                 with m.Elif(before.recovering):
-                    m.d.sync += [self.o_resend.eq(1), self.o.cwnd.eq(deflated)]
+                    m.d.sync += self.o.cwnd.eq(deflated)
                 with m.Elif(slow):
                     m.d.sync += self.o.cwnd.eq(started)
                 with m.Elif(full):

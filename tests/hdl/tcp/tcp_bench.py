@@ -6,7 +6,7 @@ the option), data, session (of whoever sent it), end.
 
 import random
 
-from amaranth.hdl import Module
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.sim import Simulator
 from tickwire.hdl.tcp.connection import CommandKind, Event, RefusalReason, State
 from tickwire.hdl.tcp.control import TcpControl
@@ -20,13 +20,6 @@ ROOM = 2048
 
 def end(port=PEER_PORT, *, address=PEER, local_port=OUR_PORT, mac=0x020000000002):
     return {"mac": mac, "address": address, "port": port, "local_port": local_port}
-
-
-def plain(view):
-    """A struct that was read, as numbers."""
-    return {name: int(getattr(value, "value", value)) if not hasattr(value, "as_value")
-            and not hasattr(value, "shape") else value for name, value in
-            ((name, view[name]) for name, _ in view.shape())}
 
 
 class Engine:
@@ -54,6 +47,7 @@ class Engine:
         self.ticks_wanted = 0
         self.data_session = None
         self.log = []                   # (cycle, name)
+        self.flags, self.values = Signal(13), {}
         self.gone = []                  # doors whose offer was taken
 
     # what a test does
@@ -84,16 +78,45 @@ class Engine:
     def chance(self):
         return self.eager or self.rng.random() < 0.6
 
+    def match(self, row):
+        """Session of a segment, as the receiver's table has it; exact rows go first."""
+        table = dict(self.binds)
+        for session, bound in table.items():
+            if bound["valid"] and not bound["listening"] and all(
+                    bound[name] == value for name, value in row.items()):
+                return session, 1
+        for session, bound in table.items():
+            if bound["listening"] and bound["local_port"] == row["local_port"]:
+                return session, 1
+        return self.rng.randrange(64), 0
+
     # once a cycle
+
+    def module(self):
+        """The engine, with all strobes in one signal: it is read in every cycle."""
+        m, dut = Module(), self.dut
+        m.submodules.dut = dut
+        doors = [dut.i_segment, dut.i_payload, dut.i_command, dut.i_consumed, dut.i_message]
+        m.d.comb += self.flags.eq(Cat(
+            *(door.valid & door.ready for door in doors), dut.o_discard.valid, dut.o_job.valid,
+            dut.o_event.valid, dut.o_bind.valid, dut.o_release.valid, dut.o_data.valid,
+            dut.o_count_limited, dut.o_count_untimely))
+        return m
 
     def start(self, ctx):
         ctx.set(self.dut.i_settings, self.settings)
+
+    def put(self, ctx, signal, value):
+        """Sets a signal if it is to change."""
+        if self.values.get(id(signal)) != value:
+            self.values[id(signal)] = value
+            ctx.set(signal, value)
 
     def drive(self, ctx):
         """Inputs of this cycle."""
         dut, rng = self.dut, self.rng
         for door in self.gone:
-            ctx.set(door.valid, 0)
+            self.put(ctx, door.valid, 0)
             ctx.set(door.payload.as_value(), rng.getrandbits(64))   # garbage
         self.gone.clear()
         self.offer(ctx, dut.i_segment, self.arriving and self.arriving[0][0])
@@ -101,38 +124,38 @@ class Engine:
         self.offer(ctx, dut.i_command, self.commands and self.commands[0])
         self.offer(ctx, dut.i_consumed, self.consumed and self.consumed[0])
         message = self.messages and self.messages[0]
-        ctx.set(dut.i_message.valid, bool(message))
+        self.put(ctx, dut.i_message.valid, bool(message))
         if message:
             ctx.set(dut.i_message.payload, {"session": message[0], "length": len(message[1])})
             kept = sum(len(data) for _, data in self.records.get(message[0], []))
-            ctx.set(dut.i_room, kept + len(message[1]) <= ROOM)
-        ctx.set(dut.o_job.ready, self.job is None and not self.blocked and self.chance())
-        ctx.set(dut.o_data.ready, self.chance())
+            self.put(ctx, dut.i_room, kept + len(message[1]) <= ROOM)
+        self.put(ctx, dut.o_job.ready, self.job is None and not self.blocked and self.chance())
+        self.put(ctx, dut.o_data.ready, self.chance())
         ticks = self.ticks_wanted > 0 or (self.tick_length
                                           and self.cycles % self.tick_length == 0)
         self.ticks_wanted = max(0, self.ticks_wanted - 1)
-        ctx.set(dut.i_tick, ticks)
+        self.put(ctx, dut.i_tick, ticks)
         self.ticks += ticks
         self._transmit(ctx, rng)
 
     def offer(self, ctx, door, value):
         """Once offered it stays."""
         if not value:
-            if ctx.get(door.valid):
-                ctx.set(door.valid, 0)
+            if self.values.get(id(door.valid)):
+                self.put(ctx, door.valid, 0)
             return
-        if not ctx.get(door.valid):
+        if not self.values.get(id(door.valid)):
             if not self.chance():
                 return
-            ctx.set(door.valid, 1)
-        ctx.set(door.payload, value)
+            self.put(ctx, door.valid, 1)
+            ctx.set(door.payload, value)
 
     def _transmit(self, ctx, rng):
         """One frame on the wire; it looks at its session when it begins."""
         dut = self.dut
-        ctx.set(dut.i_commit.valid, 0)
-        ctx.set(dut.i_order_commit.valid, 0)
-        ctx.set(dut.i_failed, 0)
+        self.put(ctx, dut.i_commit.valid, 0)
+        self.put(ctx, dut.i_order_commit.valid, 0)
+        self.put(ctx, dut.i_failed, 0)
         if self.flying is None and self.orders and not self.blocked:
             session, data = self.orders.pop(0)
             ctx.set(dut.i_order_session, session)
@@ -181,12 +204,12 @@ class Engine:
         _, frame, kind = self.flying
         self.flying = None
         if kind == "job" and (frame["data"] is None or self.rng.random() < self.fails):
-            ctx.set(dut.i_failed, 1)
+            self.put(ctx, dut.i_failed, 1)
             self.job = None
             return
         length = len(frame["data"]) + ("S" in frame["flags"]) + ("F" in frame["flags"])
         door = dut.i_commit if kind == "job" else dut.i_order_commit
-        ctx.set(door.valid, 1)
+        self.put(ctx, door.valid, 1)
         ctx.set(door.payload, {"session": frame["session"], "sequence": frame["seq"],
                                "length": length})
         if frame["data"] and not frame["resend"]:
@@ -198,47 +221,53 @@ class Engine:
 
     def look(self, ctx):
         """Outputs of this cycle, and what was handed over in it."""
-        dut = self.dut
-        if ctx.get(dut.i_segment.valid) & ctx.get(dut.i_segment.ready):
-            segment, data = self.arriving.pop(0)
+        dut, flags = self.dut, ctx.get(self.flags)
+        self.cycles += 1
+        if not flags:
+            return
+        (segment, payload, command, consumed, message, discard, job, event, bind, release, data,
+         limited, untimely) = (flags >> bit & 1 for bit in range(13))
+        if segment:
+            head, body = self.arriving.pop(0)
             self.log.append((self.cycles, "segment"))
-            if data and segment["matched"]:
-                self.payload += beats(data, self.rng)
+            if body and head["matched"]:
+                self.payload += beats(body, self.rng)
             self.gone.append(dut.i_segment)
-        if ctx.get(dut.i_payload.valid) & ctx.get(dut.i_payload.ready):
+        if payload:
             self.payload.pop(0)
             self.gone.append(dut.i_payload)
-        for door, queue, name in ((dut.i_command, self.commands, "command"),
-                                  (dut.i_consumed, self.consumed, "consumed")):
-            if ctx.get(door.valid) & ctx.get(door.ready):
-                queue.pop(0)
-                self.log.append((self.cycles, name))
-                self.gone.append(door)
-        if ctx.get(dut.o_discard.valid):
+        if command:
+            self.commands.pop(0)
+            self.log.append((self.cycles, "command"))
+            self.gone.append(dut.i_command)
+        if consumed:
+            self.consumed.pop(0)
+            self.gone.append(dut.i_consumed)
+        if discard:
             refusal = ctx.get(dut.o_discard.payload)
             self.refusals.append((refusal.session, RefusalReason(refusal.reason)))
-        if ctx.get(dut.i_message.valid) & ctx.get(dut.i_message.ready):
+            self.log.append((self.cycles, "discard"))
+        if message:
             self.messages.pop(0)
-        if ctx.get(dut.o_job.valid):
+        if job:
             self.log.append((self.cycles, "job"))
-            if ctx.get(dut.o_job.ready):
+            if self.values[id(dut.o_job.ready)]:
                 self.job = ctx.get(dut.o_job.payload)
-        if ctx.get(dut.o_event.valid):
+        if event:
             notice = ctx.get(dut.o_event.payload)
             self.events.append((notice.session, Event(notice.event)))
-        if ctx.get(dut.o_bind.valid):
-            bind = ctx.get(dut.o_bind.payload)
-            self.binds.append((bind.index, {name: getattr(bind.row, name) for name in (
+        if bind:
+            row = ctx.get(dut.o_bind.payload)
+            self.binds.append((row.index, {name: getattr(row.row, name) for name in (
                 "valid", "listening", "address", "port", "local_port")}))
-        if ctx.get(dut.o_release.valid):
+        if release:
             self._release(ctx.get(dut.o_release.payload))
-        if ctx.get(dut.o_data.valid):
+        if data:
             self.log.append((self.cycles, "data"))
-            if ctx.get(dut.o_data.ready):
+            if self.values[id(dut.o_data.ready)]:
                 self._delivered(ctx.get(dut.o_data.payload), ctx.get(dut.o_data_session))
-        self.limited += ctx.get(dut.o_count_limited)
-        self.untimely += ctx.get(dut.o_count_untimely)
-        self.cycles += 1
+        self.limited += limited
+        self.untimely += untimely
 
     def _release(self, release):
         self.releases.append((release.session, release.acknowledgement, release.all))
@@ -269,6 +298,39 @@ def beats(data, rng):
     return result
 
 
+class Channel:
+    """Carries what one engine sends to another one, and loses, doubles and reorders it."""
+
+    def __init__(self, source, target, rng, *, loss=0.0, double=0.0, delay=(5, 60)):
+        self.source, self.target, self.rng = source, target, rng
+        self.loss, self.double, self.delay = loss, double, delay
+        self.cycle, self.under_way = 0, []
+        self.lost = 0
+
+    def move(self):
+        self.cycle += 1
+        for frame in self.source.taken():
+            copies = 1 + (self.rng.random() < self.double)
+            if self.rng.random() < self.loss:
+                copies, self.lost = 0, self.lost + 1
+            for _ in range(copies):
+                self.under_way.append((self.cycle + self.rng.randint(*self.delay), frame))
+        for item in [item for item in self.under_way if item[0] <= self.cycle]:
+            self.under_way.remove(item)
+            self._arrives(item[1])
+
+    def _arrives(self, frame):
+        theirs = frame["end"] or dict(self.source.binds)[frame["session"]]
+        row = {"address": self.source.settings["address"], "port": theirs["local_port"],
+               "local_port": theirs["port"]}
+        session, matched = self.target.match(row)
+        if len(self.target.arriving) > 8:       # a receiver has a queue of some length
+            return
+        self.target.hear(frame["seq"], frame["flags"], ack=frame["ack"], window=frame["window"],
+                         data=frame["data"], mss=frame["mss"], session=session, matched=matched,
+                         **row)
+
+
 class Bench(Engine):
     """One engine in a simulation of its own."""
 
@@ -278,7 +340,7 @@ class Bench(Engine):
             self.start(ctx)
             await script(self)
 
-        simulator = Simulator(self.dut)
+        simulator = Simulator(self.module())
         simulator.add_clock(6.4e-9)
         simulator.add_testbench(bench)
         simulator.run()
@@ -292,7 +354,8 @@ class Bench(Engine):
 
     def quiet_now(self):
         return not (self.commands or self.arriving or self.payload or self.consumed
-                    or self.job is not None or self.flying or self.orders or (self.messages and not self.blocked))
+                    or self.job is not None or self.flying or self.orders
+                    or (self.messages and not self.blocked))
 
     async def quiet(self, limit=6000):
         """Until nothing is being done."""
@@ -308,9 +371,6 @@ class Bench(Engine):
             self.ticks_wanted = 1
             await self.cycle()
             await self.quiet()
-
-    def status(self, session=0):
-        return Status(self, session)
 
     async def state(self, session=0):
         return (await self.read(session))["state"]
@@ -364,7 +424,7 @@ def run_together(engines, script, clock=6.4e-9):
     """Several engines in one simulation; the script gets a function that advances all."""
     m = Module()
     for engine in engines:
-        m.submodules += engine.dut
+        m.submodules += engine.module()
 
     async def bench(ctx):
         for engine in engines:
