@@ -6,7 +6,7 @@ from tickwire.hdl.tcp.round_trip import RoundTripEstimate
 from tickwire.hdl.tcp.segment import SESSION_BITS, Endpoint
 
 __all__ = ["TIME_BITS", "Command", "CommandKind", "Consumed", "ControlBlock", "Event", "Hot",
-           "Left", "Message", "Notice", "OrderView", "Refusal", "RefusalReason", "Release",
+           "Notice", "OrderView", "Refusal", "RefusalReason",
            "State", "Status", "TcpSettings", "Timer"]
 
 TIME_BITS = 24              # of a time in ticks; 4 h 39 min of milliseconds
@@ -84,29 +84,6 @@ class Refusal(data.Struct):
 
     session: SESSION_BITS
     reason: RefusalReason
-
-
-class Message(data.Struct):
-    """The message that waits in front."""
-
-    session: SESSION_BITS
-    length: 11              # bytes
-
-
-class Left(data.Struct):
-    """A frame of a session has left whole."""
-
-    session: SESSION_BITS
-    sequence: 32            # of its first byte
-    length: 11              # in sequence space: bytes of payload, SYN and FIN
-
-
-class Release(data.Struct):
-    """Records that need not be kept for retransmission any more."""
-
-    session: SESSION_BITS
-    acknowledgement: 32     # those before it
-    all: 1                  # every one of the session, whatever its sequence number
 
 
 class Consumed(data.Struct):

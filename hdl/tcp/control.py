@@ -5,12 +5,13 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from tickwire.hdl.csr.table import table_write
 from tickwire.hdl.stream.packet import packet_stream, strobe
-from tickwire.hdl.tcp.connection import Command, Consumed, Left, Message, Notice, OrderView
-from tickwire.hdl.tcp.connection import Refusal, Release, Status, TcpSettings
+from tickwire.hdl.tcp.connection import Command, Consumed, Notice, OrderView, Refusal, Status
+from tickwire.hdl.tcp.connection import TcpSettings
 from tickwire.hdl.tcp.delivery import Delivery
 from tickwire.hdl.tcp.jobs import JobScheduler
 from tickwire.hdl.tcp.registers import SessionRegisters
-from tickwire.hdl.tcp.segment import SESSION_BITS, Binding, Segment, SegmentJob, SessionView
+from tickwire.hdl.tcp.segment import SESSION_BITS, Binding, Left, Message, Release, Segment
+from tickwire.hdl.tcp.segment import SegmentJob, SessionView
 from tickwire.hdl.tcp.visits import SessionVisits
 
 __all__ = ["TcpControl"]
@@ -46,16 +47,17 @@ class TcpControl(wiring.Component):
     o_bind : Out, table_write(Binding, sessions)
         Row of the receiver's match table.
     o_job : Out, stream(SegmentJob)
-        The next one is not offered before ``i_commit`` or ``i_failed`` of the last one. A job with
-        ``resend`` names SND.UNA; the sequence number is the record's.
+        The next one is not offered before ``i_commit`` or ``i_failed`` of the last one, unless that
+        is stray. A job with ``resend`` names SND.UNA; the sequence number is the record's.
     i_view_session : In, 6 bits
     o_view : Out, SessionView
     i_commit : In, strobe(Left)
-        The job's frame has left whole; just once, whatever its length.
-    i_failed : In, 1 bit
+        The job's frame has left whole; just once, whatever its length, unless the job is stray.
+    i_failed : In, strobe of 6 bits
         It has not. What it was for is sent again.
     i_message : In, stream(Message)
-        Taken when its frame has left, or with ``o_discard``.
+        The message in front. ``ready`` with ``o_discard``; one that has left is not offered any
+        more from the cycle after ``i_commit`` on.
     i_room : In, 1 bit
         The retransmission buffer of the message's session has room for it.
     o_discard : Out, strobe(Refusal)
@@ -91,7 +93,7 @@ class TcpControl(wiring.Component):
             "i_view_session": In(SESSION_BITS),
             "o_view": Out(SessionView),
             "i_commit": In(strobe(Left)),
-            "i_failed": In(1),
+            "i_failed": In(strobe(SESSION_BITS)),
             "i_message": In(stream.Signature(Message)),
             "i_room": In(1),
             "o_discard": Out(strobe(Refusal)),
@@ -148,7 +150,7 @@ class TcpControl(wiring.Component):
             registers.i_index[1].eq(jobs.o_index), jobs.i_hot.eq(registers.o_hot[1]),
             jobs.i_next.eq(registers.o_next[1]), jobs.i_fin.eq(registers.o_fin),
             registers.i_fin.eq(jobs.o_fin), jobs.i_room.eq(self.i_room),
-            jobs.i_left.eq(self.i_commit.valid), jobs.i_failed.eq(self.i_failed),
+            jobs.i_left.eq(self.i_commit.valid), jobs.i_failed.eq(self.i_failed.valid),
             registers.i_view.eq(self.i_view_session), self.o_view.eq(registers.o_view),
             registers.i_order.eq(self.i_order_session), self.o_order.eq(registers.o_order),
             self.o_data_session.eq(delivery.o_session),

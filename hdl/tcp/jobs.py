@@ -5,8 +5,8 @@ from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from tickwire.hdl.stream.packet import strobe
-from tickwire.hdl.tcp.connection import Hot, Message, Refusal, RefusalReason, State
-from tickwire.hdl.tcp.segment import SESSION_BITS, Endpoint, SegmentJob, Sequence
+from tickwire.hdl.tcp.connection import Hot, Refusal, RefusalReason, State
+from tickwire.hdl.tcp.segment import SESSION_BITS, Endpoint, Message, SegmentJob, Sequence
 
 __all__ = ["JobScheduler", "Pending", "Stray", "Wanted"]
 
@@ -78,7 +78,8 @@ class JobScheduler(wiring.Component):
     i_end : In, strobe of {session, end: Endpoint}
         Whom a session talks to.
     i_message : In, stream(Message)
-        Taken when it is refused or has left; if its frame fails, it is tried again.
+        ``ready`` with ``o_discard`` only. One that has left is not offered any more from the cycle
+        after ``i_left`` on; one whose frame has failed is tried again.
     i_room : In, 1 bit
         The retransmission buffer has room for the message in front.
     o_discard : Out, strobe(Refusal)
@@ -90,7 +91,7 @@ class JobScheduler(wiring.Component):
         The session's FIN has left.
     o_job : Out, stream(SegmentJob)
     i_left, i_failed : In, 1 bit
-        The job's frame has left whole; it has not. One of the two after each job.
+        The job's frame has left whole; it has not. One of the two after each job but a stray one.
     o_fin : Out, 1 bit
         The job out is a FIN.
     o_busy : Out, ``sessions`` bits
@@ -207,11 +208,11 @@ class JobScheduler(wiring.Component):
             with m.Case(_State.OFFER):
                 with m.If(self.o_job.ready):
                     m.d.comb += taken.eq(1)
-                    m.d.sync += [self.o_job.valid.eq(0), state.eq(_State.WAIT)]
+                    m.d.sync += [self.o_job.valid.eq(0),
+                                 state.eq(Mux(is_stray, _State.CHOOSE, _State.WAIT))]
             with m.Case(_State.WAIT):
                 with m.If(self.i_left | self.i_failed):
-                    m.d.comb += [put_back.eq(self.i_failed),
-                                 self.i_message.ready.eq(is_message & self.i_left)]
+                    m.d.comb += put_back.eq(self.i_failed)
                     m.d.sync += [self.o_fin.eq(0), state.eq(_State.CHOOSE)]
 
         # What is asked for in the cycle in which its bit goes stays.

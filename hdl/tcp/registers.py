@@ -4,8 +4,8 @@ from amaranth.hdl import Array, Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from tickwire.hdl.stream.packet import strobe
-from tickwire.hdl.tcp.connection import Hot, Left, OrderView, State
-from tickwire.hdl.tcp.segment import SESSION_BITS, SessionView
+from tickwire.hdl.tcp.connection import Hot, OrderView, State
+from tickwire.hdl.tcp.segment import SESSION_BITS, Left, SessionView
 
 __all__ = ["HotWrite", "SessionRegisters"]
 

@@ -12,13 +12,13 @@ from tickwire.hdl.tcp.arrival import segment_arrives
 from tickwire.hdl.tcp.calls import call
 from tickwire.hdl.tcp.congestion import CongestionControl
 from tickwire.hdl.tcp.connection import TIME_BITS, Command, Consumed, ControlBlock
-from tickwire.hdl.tcp.connection import Event, Hot, Notice, Release, State, TcpSettings
+from tickwire.hdl.tcp.connection import Event, Hot, Notice, State, TcpSettings
 from tickwire.hdl.tcp.delivery import Portion
 from tickwire.hdl.tcp.initial_sequence import InitialSequence
 from tickwire.hdl.tcp.jobs import Stray, Wanted
 from tickwire.hdl.tcp.registers import HotWrite
 from tickwire.hdl.tcp.round_trip import RoundTrip
-from tickwire.hdl.tcp.segment import SESSION_BITS, Binding, Endpoint, Segment
+from tickwire.hdl.tcp.segment import SESSION_BITS, Binding, Endpoint, Release, Segment
 from tickwire.hdl.tcp.timers import consumed, sent, tick
 from tickwire.hdl.tcp.visit import Task, Visit
 

@@ -155,7 +155,7 @@ class Engine:
         dut = self.dut
         self.put(ctx, dut.i_commit.valid, 0)
         self.put(ctx, dut.i_order_commit.valid, 0)
-        self.put(ctx, dut.i_failed, 0)
+        self.put(ctx, dut.i_failed.valid, 0)
         if self.flying is None and self.orders and not self.blocked:
             session, data = self.orders.pop(0)
             ctx.set(dut.i_order_session, session)
@@ -204,8 +204,12 @@ class Engine:
         _, frame, kind = self.flying
         self.flying = None
         if kind == "job" and (frame["data"] is None or self.rng.random() < self.fails):
-            self.put(ctx, dut.i_failed, 1)
+            self.put(ctx, dut.i_failed.valid, 1)
             self.job = None
+            return
+        if frame["stray"]:
+            self.job = None
+            self.sent.append(frame)
             return
         length = len(frame["data"]) + ("S" in frame["flags"]) + ("F" in frame["flags"])
         door = dut.i_commit if kind == "job" else dut.i_order_commit
@@ -215,6 +219,8 @@ class Engine:
         if frame["data"] and not frame["resend"]:
             self.records.setdefault(frame["session"], []).append((frame["seq"], frame["data"]))
         if kind == "job":
+            if self.job.payload:
+                self.messages.pop(0)
             self.job = None
         self.sent.append(frame)
         self.frames.append(frame)
@@ -324,7 +330,8 @@ class Channel:
         row = {"address": self.source.settings["address"], "port": theirs["local_port"],
                "local_port": theirs["port"]}
         session, matched = self.target.match(row)
-        if len(self.target.arriving) > 8:       # a receiver has a queue of some length
+        if self.loss and len(self.target.arriving) > 8:     # a receiver's queue is of some length
+            self.lost += 1
             return
         self.target.hear(frame["seq"], frame["flags"], ack=frame["ack"], window=frame["window"],
                          data=frame["data"], mss=frame["mss"], session=session, matched=matched,
