@@ -17,6 +17,11 @@ BITS = {"F": "fin", "S": "syn", "R": "rst", "P": "psh", "A": "ack"}
 OUR_PORT, PEER_PORT, PEER = 7000, 41000, 0x0a000002
 ROOM = 2048
 
+# Times in which little is simulated
+QUICK = TcpParameters(sessions=2, initial_rto=10, least_rto=4, most_rto=64, two_msl=20,
+                      keep_alive_interval=5, keep_alive_probes=3, challenges=3,
+                      challenge_period=50, isn_period=11)
+
 
 def end(port=PEER_PORT, *, address=PEER, local_port=OUR_PORT, mac=0x020000000002):
     return {"mac": mac, "address": address, "port": port, "local_port": local_port}
