@@ -46,9 +46,8 @@ def _syn_sent(m, visit):
     control = segment.control
     with m.If(control.ack & ~found.ack_new):
         m.d.sync += visit.resets.eq(~control.rst)
-    with m.Elif(control.rst):
-        with m.If(control.ack):
-            visit.close(m, Event.REFUSED)
+    with m.Elif(control.rst), m.If(control.ack):
+        visit.close(m, Event.REFUSED)
     with m.Elif(control.syn):
         m.d.sync += visit.heard_syn()
         with m.If(control.ack):
@@ -163,14 +162,13 @@ def _acknowledgement(m, visit):
         with m.If(segment.window > row.max_window):
             m.d.sync += row.max_window.eq(segment.window)
 
-    with m.If(_fin_acknowledged(visit)):
-        with m.Switch(hot.state):
-            with m.Case(State.FIN_WAIT_1):
-                m.d.sync += hot.state.eq(State.FIN_WAIT_2)
-            with m.Case(State.CLOSING):
-                _time_wait(m, visit)
-            with m.Case(State.LAST_ACK):
-                visit.close(m, Event.CLOSED)
+    with m.If(_fin_acknowledged(visit)), m.Switch(hot.state):
+        with m.Case(State.FIN_WAIT_1):
+            m.d.sync += hot.state.eq(State.FIN_WAIT_2)
+        with m.Case(State.CLOSING):
+            _time_wait(m, visit)
+        with m.Case(State.LAST_ACK):
+            visit.close(m, Event.CLOSED)
 
 
 def _fin_acknowledged(visit):

@@ -10,16 +10,15 @@ def call(m, visit):
     """One cycle: the command is obeyed, or refused because of the state."""
     with m.If(~visit.exists):
         m.d.sync += visit.event.eq(Event.BAD_COMMAND)
-    with m.Else():
-        with m.Switch(visit.command.kind):
-            with m.Case(CommandKind.OPEN):
-                _open(m, visit)
-            with m.Case(CommandKind.LISTEN):
-                _listen(m, visit)
-            with m.Case(CommandKind.CLOSE):
-                _close(m, visit)
-            with m.Case(CommandKind.ABORT):
-                _abort(m, visit)
+    with m.Else(), m.Switch(visit.command.kind):
+        with m.Case(CommandKind.OPEN):
+            _open(m, visit)
+        with m.Case(CommandKind.LISTEN):
+            _listen(m, visit)
+        with m.Case(CommandKind.CLOSE):
+            _close(m, visit)
+        with m.Case(CommandKind.ABORT):
+            _abort(m, visit)
 
 
 def _open(m, visit):

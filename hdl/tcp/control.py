@@ -5,13 +5,28 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from tickwire.hdl.csr.table import table_write
 from tickwire.hdl.stream.packet import packet_stream, strobe
-from tickwire.hdl.tcp.connection import Command, Consumed, Notice, OrderView, Refusal, Status
-from tickwire.hdl.tcp.connection import TcpSettings
+from tickwire.hdl.tcp.connection import (
+    Command,
+    Consumed,
+    Notice,
+    OrderView,
+    Refusal,
+    Status,
+    TcpSettings,
+)
 from tickwire.hdl.tcp.delivery import Delivery
 from tickwire.hdl.tcp.jobs import JobScheduler
 from tickwire.hdl.tcp.registers import SessionRegisters
-from tickwire.hdl.tcp.segment import SESSION_BITS, Binding, Left, Message, Release, Segment
-from tickwire.hdl.tcp.segment import SegmentJob, SessionView
+from tickwire.hdl.tcp.segment import (
+    SESSION_BITS,
+    Binding,
+    Left,
+    Message,
+    Release,
+    Segment,
+    SegmentJob,
+    SessionView,
+)
 from tickwire.hdl.tcp.visits import SessionVisits
 
 __all__ = ["TcpControl"]
@@ -25,7 +40,7 @@ class TcpControl(wiring.Component):
     Messages and orders are sent at once or refused; nothing but these bits is queued.
 
     Latency: ``i_segment`` taken → ``o_job`` offered 9 cycles (ACK; a reset of a stray as well);
-    SYN → SYN-ACK and OPEN → SYN 27; ``i_message`` → ``o_job`` 3; → ``o_discard`` 2; ``i_segment``
+    SYN → SYN-ACK and OPEN → SYN 26; ``i_message`` → ``o_job`` 3; → ``o_discard`` 2; ``i_segment``
     taken → first beat of ``o_data`` 8 cycles + skip // 8, one more if bytes are moved;
     ``i_commit`` and ``i_order_commit`` → ``o_view`` and ``o_order`` 1 cycle, these follow their
     index at once. A segment is taken every 6 cycles, 9 if it acknowledges something new; other

@@ -205,15 +205,13 @@ class JobScheduler(wiring.Component):
                     m.d.comb += [offers.eq(job.possible), drops.eq(~job.possible)]
                     m.d.sync += [self.o_job.payload.eq(job.job), cleared.eq(job.clears),
                                  self.o_fin.eq(job.fin)]
-            with m.Case(_State.OFFER):
-                with m.If(self.o_job.ready):
-                    m.d.comb += taken.eq(1)
-                    m.d.sync += [self.o_job.valid.eq(0),
-                                 state.eq(Mux(is_stray, _State.CHOOSE, _State.WAIT))]
-            with m.Case(_State.WAIT):
-                with m.If(self.i_left | self.i_failed):
-                    m.d.comb += put_back.eq(self.i_failed)
-                    m.d.sync += [self.o_fin.eq(0), state.eq(_State.CHOOSE)]
+            with m.Case(_State.OFFER), m.If(self.o_job.ready):
+                m.d.comb += taken.eq(1)
+                m.d.sync += [self.o_job.valid.eq(0),
+                             state.eq(Mux(is_stray, _State.CHOOSE, _State.WAIT))]
+            with m.Case(_State.WAIT), m.If(self.i_left | self.i_failed):
+                m.d.comb += put_back.eq(self.i_failed)
+                m.d.sync += [self.o_fin.eq(0), state.eq(_State.CHOOSE)]
 
         # What is asked for in the cycle in which its bit goes stays.
         wanted = self.i_set.payload

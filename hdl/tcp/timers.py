@@ -19,9 +19,8 @@ def tick(m, visit):
         m.d.sync += [row.delayed.eq(0), visit.pend.ack.eq(1)]
     with m.If((hot.state == State.CLOSED) | (hot.state == State.LISTEN)):
         pass
-    with m.Elif(hot.state == State.TIME_WAIT):
-        with m.If(visit.expired):
-            visit.close(m, Event.CLOSED)
+    with m.Elif(hot.state == State.TIME_WAIT), m.If(visit.expired):
+        visit.close(m, Event.CLOSED)
     with m.Elif(opening | visit.flight()):
         limit = Mux(opening, settings.syn_timeout, settings.user_timeout)
         with m.If((opening | (row.timer == Timer.RETRANSMIT)) & (visit.elapsed >= limit)):     # R2

@@ -4,8 +4,17 @@ from amaranth.hdl import Mux, Signal
 from amaranth.lib import enum
 from tickwire.hdl.tcp.acceptance import Findings
 from tickwire.hdl.tcp.congestion import CongestionEvent
-from tickwire.hdl.tcp.connection import TIME_BITS, Command, Consumed, ControlBlock, Event, Hot
-from tickwire.hdl.tcp.connection import State, TcpSettings, Timer
+from tickwire.hdl.tcp.connection import (
+    TIME_BITS,
+    Command,
+    Consumed,
+    ControlBlock,
+    Event,
+    Hot,
+    State,
+    TcpSettings,
+    Timer,
+)
 from tickwire.hdl.tcp.jobs import Pending
 from tickwire.hdl.tcp.segment import LARGEST_SEGMENT, SESSION_BITS, Segment
 
@@ -25,9 +34,9 @@ class Task(enum.Enum, shape=3):
 
 
 class Visit:
-    """Registers of the visit under way. The rooms of ``arrival``, ``timers`` and ``calls`` change
-    ``row`` and ``hot``, which are written back, and name what else is to be done; all of it is
-    cleared before the next visit.
+    """Registers of the visit under way. What ``arrival``, ``timers`` and ``calls`` decide changes
+    ``row`` and ``hot``, which are written back, and says what else is to be done; that is cleared
+    before the next visit.
     """
 
     def __init__(self, parameters):
@@ -73,9 +82,9 @@ class Visit:
     def rest(self):
         """Nothing is to be done."""
         return [signal.eq(0) for signal in (
-            self.pend, self.purge, self.challenge, self.resets, self.event,
-            self.peer_closed, self.binds, self.opens, self.releases, self.releases_all, self.samples,
-            self.grows, self.again, self.skip, self.take)]
+            self.pend, self.purge, self.challenge, self.resets, self.event, self.peer_closed,
+            self.binds, self.opens, self.releases, self.releases_all, self.samples, self.grows,
+            self.again, self.skip, self.take)]
 
     def flight(self):
         """Something has not been acknowledged."""

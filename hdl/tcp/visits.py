@@ -8,11 +8,20 @@ from tickwire.hdl.csr.table import table_write
 from tickwire.hdl.stream.packet import strobe
 from tickwire.hdl.tcp.acceptance import Acceptance
 from tickwire.hdl.tcp.agenda import choose
+from tickwire.hdl.tcp.announce import announce
 from tickwire.hdl.tcp.arrival import segment_arrives
 from tickwire.hdl.tcp.calls import call
 from tickwire.hdl.tcp.congestion import CongestionControl
-from tickwire.hdl.tcp.connection import TIME_BITS, Command, Consumed, ControlBlock
-from tickwire.hdl.tcp.connection import Event, Hot, Notice, State, TcpSettings
+from tickwire.hdl.tcp.connection import (
+    TIME_BITS,
+    Command,
+    Consumed,
+    ControlBlock,
+    Event,
+    Hot,
+    Notice,
+    TcpSettings,
+)
 from tickwire.hdl.tcp.delivery import Portion
 from tickwire.hdl.tcp.initial_sequence import InitialSequence
 from tickwire.hdl.tcp.jobs import Stray, Wanted
@@ -54,9 +63,9 @@ class SessionVisits(wiring.Component):
     nothing of the old one is under way.
 
     Latency: ``i_segment`` or ``i_command`` taken → ``o_set``, ``o_write``, ``o_event``, ``o_bind``
-    and ``o_release`` 5 cycles, 23 if a connection is opened; → ``o_stray`` and ``o_portion`` 6.
+    and ``o_release`` 5 cycles, 22 if a connection is opened; → ``o_stray`` and ``o_portion`` 6.
     The next task is taken after 6 cycles, 9 if something new was acknowledged, or nothing new for
-    the third time, or a timeout cuts the congestion window; 24 if a connection is opened.
+    the third time, or a timeout cuts the congestion window; 23 if a connection is opened.
 
     Parameters
     ----------
@@ -278,60 +287,7 @@ class SessionVisits(wiring.Component):
         with m.Elif(applies & challenged):
             m.d.sync += challenges.eq(challenges - 1)
 
-        self._announce(m, visit, applies)
+        announce(m, self, visit, applies)
         with m.If(applies & visit.challenge & ~challenged):
             m.d.comb += self.o_count_limited.eq(1)
         return m
-
-    def _announce(self, m, visit, applies):
-        """What others hear of the visit."""
-        row, hot, segment = visit.row, visit.hot, visit.segment
-        bind, release, notice = (self.o_bind.payload, self.o_release.payload,
-                                 self.o_event.payload)
-        m.d.comb += [
-            self.o_bind.valid.eq(applies & visit.exists & visit.binds),
-            bind.index.eq(visit.session), bind.row.valid.eq(hot.state != State.CLOSED),
-            bind.row.listening.eq(hot.state == State.LISTEN),
-            bind.row.address.eq(row.address), bind.row.port.eq(row.port),
-            bind.row.local_port.eq(row.local_port),
-            self.o_release.valid.eq(applies & visit.releases),
-            release.session.eq(visit.session), release.all.eq(visit.releases_all),
-            release.acknowledgement.eq(hot.unacknowledged),
-        ]
-        opener = Mux(visit.task == Task.COMMAND, visit.command.end, segment.end)
-        m.d.comb += [
-            self.o_end.valid.eq(applies & visit.opens),
-            self.o_end.payload.session.eq(visit.session), self.o_end.payload.end.eq(opener),
-        ]
-
-        # The peer's FIN is told of a cycle after what else there is.
-        closed = Signal()
-        m.d.sync += closed.eq(applies & visit.peer_closed)
-        m.d.comb += [
-            self.o_event.valid.eq((applies & (visit.event != Event.NONE)) | closed),
-            notice.session.eq(visit.session),
-            notice.event.eq(Mux(closed, Event.PEER_CLOSED, visit.event)),
-        ]
-
-        stray, portion = self.o_stray, self.o_portion
-        control = segment.control
-        with m.If(stray.ready):
-            m.d.sync += stray.valid.eq(0)
-        with m.If(portion.ready):
-            m.d.sync += portion.valid.eq(0)
-        with m.If(applies & visit.resets):          # RFC 9293, 3.10.7.1
-            with m.If(stray.valid & ~stray.ready):
-                m.d.comb += self.o_count_limited.eq(1)
-            with m.Else():
-                m.d.sync += [
-                    stray.valid.eq(1), stray.payload.end.eq(segment.end),
-                    stray.payload.ack.eq(~control.ack),
-                    stray.payload.sequence.eq(Mux(control.ack, segment.acknowledgement, 0)),
-                    stray.payload.acknowledgement.eq(
-                        segment.sequence + segment.length + control.syn + control.fin),
-                ]
-        with m.If(applies & (visit.task == Task.SEGMENT) & segment.matched
-                  & (segment.length != 0)):
-            m.d.comb += self.o_count_untimely.eq(visit.take == 0)
-            m.d.sync += [portion.valid.eq(1), portion.payload.session.eq(visit.session),
-                         portion.payload.skip.eq(visit.skip), portion.payload.take.eq(visit.take)]

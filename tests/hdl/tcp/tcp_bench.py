@@ -28,7 +28,7 @@ def end(port=PEER_PORT, *, address=PEER, local_port=OUR_PORT, mac=0x020000000002
 
 
 class Engine:
-    """A TcpControl with models around it. ``step`` sets inputs and looks at outputs once a cycle."""
+    """A TcpControl with models around it: ``drive`` and ``look`` once a cycle."""
 
     def __init__(self, parameters=None, *, seed=1, tick=0, eager=False, settings=None,
                  consume=True, local=0x0a000001):

@@ -14,8 +14,8 @@ LIMIT = 60_000
 
 
 def parameters(sessions, least_rto):
-    return TcpParameters(sessions=sessions, initial_rto=20, least_rto=least_rto, most_rto=60, two_msl=40,
-                         challenge_period=20, isn_period=7)
+    return TcpParameters(sessions=sessions, initial_rto=20, least_rto=least_rto, most_rto=60,
+                         two_msl=40, challenge_period=20, isn_period=7)
 
 
 class Talker:
