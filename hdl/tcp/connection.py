@@ -87,7 +87,8 @@ class Refusal(data.Struct):
 
 
 class Consumed(data.Struct):
-    """Bytes that the host has taken out of a session's receive buffer."""
+    """Bytes that the host has taken out of a session's receive buffer; before it opens another
+    connection in the row, all of the last one."""
 
     session: SESSION_BITS
     length: 12
@@ -120,7 +121,7 @@ class Status(data.Struct):
 
 
 class TcpSettings(data.Struct):
-    """What the host sets for all sessions. Times are in ticks, below 2^23."""
+    """What the host sets for all sessions. Times are in ticks, below 2^23; 0: never."""
 
     address: 32             # ours, first byte highest
     secret: 128             # of the initial sequence numbers (RFC 9293, 3.4.1)

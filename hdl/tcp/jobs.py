@@ -152,10 +152,11 @@ class JobScheduler(wiring.Component):
                      spare.eq(hot.usable - flight - message.length)]
         m.d.comb += [self.o_index.eq(session), end_read.addr.eq(session)]
 
+        with m.If(self.i_message.valid & (state != _State.CHOOSE) & ~is_message):
+            m.d.sync += asked.eq(1)     # it waits for the job that is out, and for no other
         with m.Switch(state):
             with m.Case(_State.CHOOSE):
-                m.d.sync += [is_message.eq(0), is_stray.eq(0), asked.eq(self.i_message.valid),
-                             state.eq(_State.READ)]
+                m.d.sync += [is_message.eq(0), is_stray.eq(0), state.eq(_State.READ)]
                 with m.If(self.i_message.valid & (asked | ~(some.any() | self.i_stray.valid))):
                     m.d.sync += [is_message.eq(1), session.eq(message.session), asked.eq(0)]
                 with m.Elif(some.any()):

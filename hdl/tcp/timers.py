@@ -23,7 +23,8 @@ def tick(m, visit):
         visit.close(m, Event.CLOSED)
     with m.Elif(opening | visit.flight()):
         limit = Mux(opening, settings.syn_timeout, settings.user_timeout)
-        with m.If((opening | (row.timer == Timer.RETRANSMIT)) & (visit.elapsed >= limit)):     # R2
+        runs = opening | (row.timer == Timer.RETRANSMIT)
+        with m.If(runs & (limit != 0) & (visit.elapsed >= limit)):      # R2
             with m.If((hot.state == State.SYN_RECEIVED) & row.passive):
                 visit.close(m, Event.NONE, listens=1)
             with m.Else():
@@ -78,7 +79,8 @@ def _idle(m, visit):
         with m.Elif(visit.expired):
             _back_off(m, visit)
             m.d.sync += visit.pend.probe.eq(1)
-            with m.If(visit.quiet >= visit.settings.user_timeout):      # nobody answers
+            limit = visit.settings.user_timeout
+            with m.If((limit != 0) & (visit.quiet >= limit)):       # nobody answers
                 visit.close(m, Event.TIMED_OUT)
     with m.Elif(row.timer == Timer.PERSIST):
         m.d.sync += [row.timer.eq(Timer.OFF), row.backoff.eq(0)]

@@ -247,7 +247,8 @@ class SessionVisits(wiring.Component):
         with m.If(visit.opens):
             m.d.comb += grown.congestion.recover.eq(number)
         with m.If(stores & visit.grows):
-            m.d.comb += grown.congestion.eq(congestion.o)
+            m.d.comb += [grown.congestion.eq(congestion.o),
+                         grown.timing.eq(row.timing & ~resends)]        # Karn
             with m.If(resends & (row.retransmissions != 0xffff)):
                 m.d.comb += grown.retransmissions.eq(row.retransmissions + 1)
         with m.If(stores & visit.samples):

@@ -206,6 +206,23 @@ def test_sessions_take_turns():
     run(script, parameters=TcpParameters(sessions=4))
 
 
+def test_a_message_waits_for_one_acknowledgement_at_most():
+    async def script(bench):
+        four = [await bench.opened(session, port=session + 1) for session in range(4)]
+        bench.blocked = True
+        for session, (ours, theirs) in enumerate(four):
+            bench.hear(theirs, "A", ack=ours, data=b"x", session=session, port=session + 1)
+        for _ in range(200):
+            await bench.cycle()
+        bench.say(b"message", 3)
+        await bench.cycle()
+        bench.blocked = False
+        await bench.quiet()
+        assert [frame["data"] for frame in bench.taken()][:2] == [b"", b"message"]
+
+    run(script, parameters=TcpParameters(sessions=4))
+
+
 # Latencies. `eager` models never pause.
 
 def between(bench, first, last):

@@ -125,6 +125,31 @@ def test_three_duplicates_resend_the_oldest():
     run(script)
 
 
+def test_karn_after_a_fast_retransmission():
+    async def script(bench):
+        ours, theirs = await bench.opened()
+        await says(bench, 10)
+        for _ in range(3):
+            await hears(bench, theirs, ours)
+        await bench.tick(3)
+        await hears(bench, theirs, ours + 10)       # of which of the two?
+        assert len(bench.taken()) == 1
+        await says(bench, 10)
+        assert [gap for gap, *_ in await gaps(bench, 9)] == [4]
+
+    run(script)
+
+
+def test_without_r2_it_is_tried_for_ever():
+    async def script(bench):
+        await bench.opened()
+        await says(bench, 10)
+        await bench.tick(300)
+        assert await bench.state() == State.ESTABLISHED
+
+    run(script, settings={"user_timeout": 0})
+
+
 def test_slow_start_and_congestion_avoidance():
     """RFC 5681, 3.1: 4 segments at first, one more per acknowledged one up to ssthresh."""
     async def script(bench):
