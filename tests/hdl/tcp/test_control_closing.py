@@ -2,7 +2,8 @@
 """TcpControl: connections end (RFC 9293, 3.6; figure 5)."""
 
 import pytest
-from tcp_bench import MASK, QUICK, Bench, brief
+from tcp_bench import Bench, brief
+from tcp_engine import MASK, QUICK
 from tickwire.hdl.tcp.connection import CommandKind, Event, State
 
 

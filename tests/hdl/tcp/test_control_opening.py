@@ -2,7 +2,8 @@
 """TcpControl: connections begin, actively, passively and from both sides (RFC 9293, 3.5)."""
 
 import pytest
-from tcp_bench import MASK, OUR_PORT, PEER, PEER_PORT, QUICK, Bench, brief
+from tcp_bench import Bench, brief
+from tcp_engine import MASK, OUR_PORT, PEER, PEER_PORT, QUICK
 from tickwire.hdl.tcp.connection import CommandKind, Event, State
 
 

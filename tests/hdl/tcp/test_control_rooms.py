@@ -5,7 +5,7 @@ import random
 
 import pytest
 from amaranth.sim import Simulator
-from tcp_bench import beats
+from tcp_engine import beats
 from tickwire.hdl.tcp.congestion import CongestionControl, CongestionEvent
 from tickwire.hdl.tcp.delivery import Delivery
 from tickwire.hdl.tcp.registers import SessionRegisters

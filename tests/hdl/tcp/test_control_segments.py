@@ -4,7 +4,8 @@
 import random
 
 import pytest
-from tcp_bench import MASK, QUICK, Bench, brief
+from tcp_bench import Bench, brief
+from tcp_engine import MASK, QUICK
 from tickwire.hdl.tcp.connection import CommandKind, Event, State
 
 

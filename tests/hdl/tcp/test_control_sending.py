@@ -4,7 +4,8 @@
 import random
 
 import pytest
-from tcp_bench import QUICK, Bench, brief
+from tcp_bench import Bench, brief
+from tcp_engine import QUICK
 from tickwire.hdl.tcp.connection import CommandKind, RefusalReason, State
 from tickwire.hdl.tcp.control import TcpControl
 from tickwire.hdl.tcp.parameters import TcpParameters
@@ -165,6 +166,24 @@ def test_a_blocked_transmitter_stops_nothing_else():
         assert bench.limited == 9           # one reset waited, the others were counted
 
     run(script)
+
+
+def test_a_flood_of_segments_stops_neither_the_clock_nor_the_host():
+    async def script(bench):
+        ours, theirs = await bench.opened()
+        bench.say(b"lost")
+        await bench.quiet()
+        bench.taken()
+        for _ in range(300):
+            bench.hear(theirs, "A", ack=ours - 1)
+        bench.command(CommandKind.OPEN, 1, port=2)
+        for _ in range(60):
+            bench.ticks_wanted = 1
+            await bench.cycle(20)
+        assert bench.arriving                           # it still goes on
+        assert {frame["flags"] for frame in bench.taken()} == {"S", "PA"}
+
+    run(script, eager=True)
 
 
 def test_a_session_is_opened_anew_only_when_its_last_frame_is_gone():

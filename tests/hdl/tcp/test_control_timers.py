@@ -2,7 +2,8 @@
 """TcpControl: retransmission, congestion, probes, keep-alive (RFC 6298, 5681, 6582, 9293 3.8)."""
 
 import pytest
-from tcp_bench import QUICK, Bench, brief
+from tcp_bench import Bench, brief
+from tcp_engine import QUICK
 from tickwire.hdl.tcp.connection import Event, State
 
 SMALL = 100                 # bytes of a segment, so that the congestion window can be seen
