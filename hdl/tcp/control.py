@@ -79,10 +79,13 @@ class TcpControl(wiring.Component):
     o_release : Out, strobe(Release)
     i_order_session : In, 6 bits
     o_order : Out, OrderView
+        An order must not begin while ``open`` is 0, whatever was seen before: our FIN may have left
+        meanwhile.
     i_order_commit : In, strobe(Left)
         An order's frame has left whole. May come with ``i_commit``, for another session.
     o_data : Out, packet_stream(8)
-        Payload in order, each byte once, from lane 0 on.
+        Payload in order, each byte once, from lane 0 on. Who takes it has room for
+        ``receive_buffer`` bytes of each session: segments wait behind it.
     o_data_session : Out, 6 bits
     i_consumed : In, stream(Consumed)
         The host has taken bytes: the window may open.

@@ -120,8 +120,7 @@ class JobScheduler(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.ends = ends = Memory(shape=Endpoint, depth=self._sessions, init=[],
-                                          attrs={"no_rw_check": 1})
+        m.submodules.ends = ends = Memory(shape=Endpoint, depth=self._sessions, init=[])
         end_write, end_read = ends.write_port(), ends.read_port()
         m.d.comb += [
             end_write.addr.eq(self.i_end.payload.session),

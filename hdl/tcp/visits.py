@@ -139,8 +139,7 @@ class SessionVisits(wiring.Component):
         row, hot, segment = visit.row, visit.hot, visit.segment
         m.submodules.rows = rows = Memory(shape=ControlBlock, depth=parameters.sessions, init=[],
                                           attrs={"no_rw_check": 1})
-        m.submodules.tallies = tallies = Memory(shape=Tally, depth=parameters.sessions, init=[],
-                                                attrs={"no_rw_check": 1})
+        m.submodules.tallies = tallies = Memory(shape=Tally, depth=parameters.sessions, init=[])
         read, write = rows.read_port(), rows.write_port()
         shown, noted = tallies.read_port(), tallies.write_port()
         m.submodules.acceptance = acceptance = Acceptance()
