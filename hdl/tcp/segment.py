@@ -2,8 +2,8 @@
 
 from amaranth.lib import data, enum
 
-__all__ = ["SESSION_BITS", "LARGEST_SEGMENT", "Binding", "Control", "Endpoint", "Segment",
-           "SegmentJob", "Sequence", "SessionView"]
+__all__ = ["SESSION_BITS", "LARGEST_SEGMENT", "Binding", "Control", "Endpoint", "Left", "Message",
+           "Record", "Release", "Segment", "SegmentJob", "Sequence", "SessionView"]
 
 SESSION_BITS = 6            # index of a session, 64 of them at most
 LARGEST_SEGMENT = 1460      # bytes of payload: 1,500 less the headers of IPv4 and TCP
@@ -81,3 +81,34 @@ class SessionView(data.Struct):
     sequence: 32            # [SND.NXT]
     acknowledgement: 32     # [RCV.NXT]
     window: 16              # [RCV.WND]
+
+
+class Left(data.Struct):
+    """A frame of a session has left whole."""
+
+    session: SESSION_BITS
+    sequence: 32            # of its first byte
+    length: 11              # in sequence space: bytes of payload, SYN and FIN
+
+
+class Message(data.Struct):
+    """The message that waits in front."""
+
+    session: SESSION_BITS
+    length: 11              # bytes
+
+
+class Record(data.Struct):
+    """Payload that was sent and may have to be sent again."""
+
+    sequence: 32            # of its first byte
+    length: 11              # bytes
+    sum: 16                 # one's-complement sum of its words as they stand in the beats
+
+
+class Release(data.Struct):
+    """Records that need not be kept any more."""
+
+    session: SESSION_BITS
+    acknowledgement: 32     # those that end at or before it
+    all: 1                  # every one of the session
