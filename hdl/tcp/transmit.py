@@ -24,6 +24,7 @@ from tickwire.hdl.tcp.session import Commit
 __all__ = ["TcpTransmit"]
 
 _LANES = 8
+_SETTLING = 3   # cycles from a frame's end until an order may be decided on
 
 
 class _State(enum.Enum, shape=2):
@@ -43,6 +44,11 @@ class TcpTransmit(wiring.Component):
 
     What a frame uses up counts when it has left whole: a message that was broken off stays in
     front, and nothing is kept of it.
+
+    An order has its sequence number before its frame begins. So no order of the session may be
+    decided on from the cycle before a frame with something new begins until what it uses up shows
+    in the session: ``o_busy`` says so. While another frame is on the wire, orders may still go
+    before the one that is offered.
 
     Latency: job accepted → first beat offered 2 cycles; ``i_done`` → ``o_left``, ``o_failed``
     1 cycle; ``i_done`` (or the last beat accepted, if the frame was broken off before) → next job
@@ -66,10 +72,15 @@ class TcpTransmit(wiring.Component):
     i_view : In, SessionView
         Of ``o_session``.
     o : Out, packet_stream(8)
+    i_started : In, 1 bit
+        A frame has begun, whosever it is: the MAC's ``o_start``.
     i_done : In, strobe(FrameDone)
-        A frame has ended. It counts for this room's after its first beat was taken.
+        A frame has ended, whosever it is. It counts for this room's after its first beat was taken.
     o_left : Out, strobe(Left)
         A job's frame has left whole, whether it carried something new or not. Not for a stray one.
+    o_busy : Out, 1 bit
+        An intent of ``o_session`` that the risk gate takes in this cycle must be refused. It falls
+        three cycles after ``o_left``: the session must show it by the fourth.
     o_failed : Out, strobe of 6 bits
         A job was not carried out. Not for a stray one.
     i_message : In, packet_stream(8)
@@ -108,7 +119,9 @@ class TcpTransmit(wiring.Component):
             "o_session": Out(SESSION_BITS),
             "i_view": In(SessionView),
             "o": Out(packet_stream(_LANES)),
+            "i_started": In(1),
             "i_done": In(strobe(FrameDone)),
+            "o_busy": Out(1),
             "o_left": Out(strobe(Left)),
             "o_failed": Out(strobe(SESSION_BITS)),
             "i_message": In(packet_stream(_LANES)),
@@ -182,6 +195,18 @@ class TcpTransmit(wiring.Component):
                     m.d.sync += done.eq(1)
                 with m.If(finished):
                     m.d.sync += state.eq(_State.IDLE)
+
+        # Whether an order may be decided on: it would not be sent before the next cycle.
+        uses_up = (job.payload | job.control.syn | job.control.fin) & ~job.resend
+        on_wire = Signal()              # a frame
+        settling = Signal(_SETTLING)
+        with m.If(self.i_started):
+            m.d.sync += on_wire.eq(1)
+        with m.Elif(self.i_done.valid):
+            m.d.sync += on_wire.eq(0)
+        m.d.sync += settling.eq(settling << 1 | done_now & uses_up)
+        waits = self.o.valid & ~begun & (~on_wire | self.i_done.valid)
+        m.d.comb += self.o_busy.eq(uses_up & (waits | begun & ~done) | settling.any())
 
         # What it carries
         contents = Signal(Contents, reset_less=True)
