@@ -39,7 +39,7 @@ class TcpReceive(wiring.Component):
     claimed are none of this room's business.
 
     Latency: ``i_end`` → ``o_claimed`` 2 cycles; → segment 4 cycles if none waits; → counts 4
-    cycles; → first beat of payload 6 cycles if none waits, then a beat a cycle.
+    cycles; → first beat of payload 7 cycles if none waits, then a beat a cycle.
 
     Parameters
     ----------
@@ -168,9 +168,12 @@ class TcpReceive(wiring.Component):
             wanted.eq(has_payload & table.o_matched),
             room.eq(segments.o_room & ~(wanted & (payloads.lost | payloads.full))),
         ]
+        # What stands early comes from a register; the TCP checksum is known last.
+        ip_good = Signal()
+        m.d.sync += ip_good.eq(walk.o_ip_good)
         failures = (
             ~fields.sound | ~fits | link.group,
-            ~walk.o_ip_good | ~walk.o_tcp_good,
+            ~ip_good | ~walk.o_tcp_good,
             ~room,
         )
         good = Signal()
@@ -198,16 +201,18 @@ class TcpReceive(wiring.Component):
             segment.end.local_port.eq(fields.destination_port),
         ]
 
-        # Payload. The last chunk waits for the verdict.
+        # Payload. The last chunk waits for the verdict. Whether there is room stands from the cycle
+        # before on: until then nothing more is written.
         chunk = Signal(64, reset_less=True)
-        closes = over[2] & has_payload
+        closes, keeps = Signal(), Signal()
         queued = payloads.i.payload
+        m.d.sync += [closes.eq(over[2] & has_payload), keeps.eq(good & table.o_matched)]
         m.d.comb += [
             payloads.i.valid.eq(has_payload & walk.o_chunk.valid | closes),
             queued.data.eq(chunk),
             queued.last.eq(closes),
             queued.end.eq(Mux(closes & fields.length[:3].any(), fields.length[:3], _LANES)),
-            payloads.i_abort.eq(closes & ~(good & table.o_matched)),
+            payloads.i_abort.eq(closes & ~keeps),
         ]
         with m.If(walk.o_chunk.valid):
             m.d.sync += [chunk.eq(walk.o_chunk.payload), has_payload.eq(1)]

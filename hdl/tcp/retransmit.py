@@ -34,7 +34,7 @@ class RetransmitBuffer(wiring.Component):
 
     What is acknowledged is released in the background, a record at a time and never while
     ``i_hold``: so the record that is being sent again stays. Until a session is cleared it has no
-    room.
+    room; after reset that takes as many cycles as there are sessions.
 
     Latency: ``i_commit``, or a release that was carried out → ``o_room_*``, ``o_empty`` 2 cycles;
     ``i_asked_*`` → the same 1 cycle; ``i_open`` → ``o_record`` 1 cycle; ``i_open`` → ``o_word``
@@ -120,6 +120,10 @@ class RetransmitBuffer(wiring.Component):
             "i_next": In(1),
             "o_count_lost": Out(1),
         })
+        # What happens in this cycle, here so that the proofs may name it
+        self.keeps = Signal()               # a record counts from now on
+        self.releases_one = Signal()        # the oldest one does not any more
+        self.clears_all = Signal()
 
     def elaborate(self, platform):
         m = Module()
@@ -137,7 +141,9 @@ class RetransmitBuffer(wiring.Component):
         m.submodules.acknowledged = acknowledged = Memory(shape=32, **small)
         set_head, set_tail = heads.write_port(), tails.write_port()
         set_acknowledged = acknowledged.write_port()
-        clears, releases = Signal(self._sessions), Signal(self._sessions)
+        # Reset does not clear a memory, so every session is to be cleared after it.
+        clears = Signal(self._sessions, init=(1 << self._sessions) - 1)
+        releases = Signal(self._sessions)
 
         def look(session, name):
             """Head, tail and used words of a session."""
@@ -164,7 +170,8 @@ class RetransmitBuffer(wiring.Component):
             write.en.eq(self.i_word.valid & fits | self.i_commit.valid),
             set_tail.addr.eq(writer),
             set_tail.data.eq(tail + record_words(commit.length)),
-            set_tail.en.eq(self.i_commit.valid & ~lost & ~void),
+            self.keeps.eq(self.i_commit.valid & ~lost & ~void),
+            set_tail.en.eq(self.keeps),
         ]
         m.d.sync += [
             measures.eq(self.i_begin.valid),
@@ -201,6 +208,7 @@ class RetransmitBuffer(wiring.Component):
             read.addr.eq(Mux(self.i_hold, address(base, moved), address(looked, head))),
             asked.addr.eq(scanned),
             set_head.addr.eq(scanned),
+            set_head.en.eq(self.releases_one | self.clears_all),
         ]
         with m.If(self.i_open.valid):
             m.d.sync += [base.eq(looked), pointer.eq(head + 1)]
@@ -211,7 +219,7 @@ class RetransmitBuffer(wiring.Component):
         with m.Switch(state):
             with m.Case(_State.SCAN), m.If(~held):
                 with m.If(clears.bit_select(scanned, 1)):
-                    m.d.comb += [set_head.data.eq(tail), set_head.en.eq(1), done.eq(1)]
+                    m.d.comb += [set_head.data.eq(tail), self.clears_all.eq(1), done.eq(1)]
                 with m.Elif(releases.bit_select(scanned, 1) & (used != 0)):
                     m.d.sync += state.eq(_State.READ)
                 with m.Else():
@@ -225,14 +233,15 @@ class RetransmitBuffer(wiring.Component):
             with m.Case(_State.JUDGE):
                 m.d.sync += state.eq(_State.SCAN)
                 with m.If(~held):
-                    m.d.comb += [set_head.data.eq(head + words), set_head.en.eq(~ahead[31]),
-                                 done.eq(ahead[31])]
+                    m.d.comb += [set_head.data.eq(head + words),
+                                 self.releases_one.eq(~ahead[31]), done.eq(ahead[31])]
         with m.If(done):
             m.d.sync += [
                 scanned.eq(Mux(scanned == self._sessions - 1, 0, scanned + 1)),
-                clears.bit_select(scanned, 1).eq(0),
                 releases.bit_select(scanned, 1).eq(0),
             ]
+        with m.If(self.clears_all):
+            m.d.sync += clears.bit_select(scanned, 1).eq(0)
         release = self.i_release.payload
         m.d.comb += [
             set_acknowledged.addr.eq(release.session),

@@ -1,6 +1,6 @@
 """Segments that wait for the control room."""
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
@@ -13,6 +13,8 @@ __all__ = ["SegmentQueue"]
 class SegmentQueue(wiring.Component):
     """A register, and behind it a queue that is gone round while it is empty.
 
+    ``i.valid`` comes late in its cycle, so what does not go round is written a cycle later.
+
     Latency: ``i`` → ``o`` 1 cycle if nothing else waits.
 
     Parameters
@@ -23,7 +25,7 @@ class SegmentQueue(wiring.Component):
     Members
     -------
     i : In, strobe(Segment)
-        Only while ``o_room``.
+        Only while ``o_room``, and not in two cycles that follow one another.
     o : Out, stream of Segment
     o_room : Out, 1 bit
 
@@ -48,14 +50,17 @@ class SegmentQueue(wiring.Component):
         width = Segment.as_shape().size
         m.submodules.fifo = fifo = SyncFIFO(width=width, depth=self._depth)
         free = ~self.o.valid | self.o.ready
+        late_valid, late = Signal(), Signal(Segment, reset_less=True)
+        goes_round = free & ~fifo.r_rdy & ~late_valid
         m.d.comb += [
             self.o_room.eq(fifo.w_rdy),
-            fifo.w_data.eq(self.i.payload),
-            fifo.w_en.eq(self.i.valid & (fifo.r_rdy | ~free)),
+            fifo.w_data.eq(late),
+            fifo.w_en.eq(late_valid),
             fifo.r_en.eq(free),
         ]
+        m.d.sync += [late_valid.eq(self.i.valid & ~goes_round), late.eq(self.i.payload)]
         with m.If(free):
-            m.d.sync += self.o.valid.eq(fifo.r_rdy | self.i.valid)
+            m.d.sync += self.o.valid.eq(fifo.r_rdy | self.i.valid & goes_round)
             with m.If(fifo.r_rdy):
                 m.d.sync += self.o.payload.eq(fifo.r_data)
             with m.Else():

@@ -38,7 +38,7 @@ def check(result, packets, payloads, *, gapless=True, mss=536):
         ends = [result.ends[index] for index in range(len(packets))]
         assert [at - end for at, end in zip(result.at, ends, strict=True)] == [4] * len(packets)
         ends = [end for end, payload in zip(ends, payloads, strict=True) if payload]
-        assert [at - end for at, end in zip(result.payload_at, ends, strict=True)] == [6] * len(
+        assert [at - end for at, end in zip(result.payload_at, ends, strict=True)] == [7] * len(
             ends)
 
 
@@ -174,8 +174,9 @@ def test_every_flipped_byte_is_noticed(lane):
 
 
 @pytest.mark.parametrize("lane", [0, 4])
-def test_cut_anywhere_and_the_next_one_served(lane):
-    whole = build(bytes(range(64)), options=[("NOP", None)] * 8)
+@pytest.mark.parametrize("vlan", [False, True])
+def test_cut_anywhere_and_the_next_one_served(lane, vlan):
+    whole = build(bytes(range(64)), options=[("NOP", None)] * 8, vlan=vlan)
     frames = []
     for length in range(1, len(whole)):
         frames += [Frame(whole[:length], lane, good=length >= 64, gap=1),

@@ -65,6 +65,7 @@ class Transmit:
 
     def __init__(self, *, begin=1.0, offer=1.0, seed=1, **parameters):
         self.dut = TcpTransmit(**parameters)
+        self.sessions = parameters.get("sessions", 8)
         self.rng = random.Random(seed)
         self.begin, self.offer = begin, offer
         self.views = {index: {"sequence": self.rng.getrandbits(32),
@@ -86,6 +87,8 @@ class Transmit:
         async def bench(ctx):
             self.ctx = ctx
             ctx.set(self.dut.i_settings, SETTINGS)
+            for _ in range(self.sessions):      # until the buffer is clear
+                await self.step()
             await script(self)
 
         simulator = Simulator(self.dut)
