@@ -1,5 +1,8 @@
 """The frame of a segment: headers with their checksums, and a payload word by word."""
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import C, Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -130,7 +133,9 @@ class SegmentComposer(wiring.Component):
                                    Mux(job.stray, job.acknowledgement, view.acknowledgement), 0)),
             window.eq(Mux(job.stray, 0, view.window)),
         ]
-        index = Signal(8)               # of the beat that comes next into `beat`
+        # The beat that comes next into `beat`: its index, and one-hot up to those that are payload.
+        index = Signal(8)
+        place = Signal(_PAYLOAD_BEAT + 2, init=1)
         taken, moves = Signal(), Signal()
         m.d.comb += [
             taken.eq(self.o.valid & self.o.ready),
@@ -138,7 +143,7 @@ class SegmentComposer(wiring.Component):
         ]
         held_acknowledgement = Signal(32, reset_less=True)
         held_window = Signal(16, reset_less=True)
-        with m.If(moves & (index == _SAMPLED + 1)):
+        with m.If(moves & place[_SAMPLED + 1]):
             m.d.sync += [self.o_sequence.eq(sequence), held_acknowledgement.eq(acknowledgement),
                          held_window.eq(window)]
         numbers = total("numbers", *words(number(self.o_sequence)),
@@ -164,18 +169,13 @@ class SegmentComposer(wiring.Component):
         word = Signal(64)
         m.d.comb += word.eq(Mux(job.mss, int.from_bytes(_MSS_OPTION, "little"), self.i_word))
         carried = Signal(64 - 8 * _PAYLOAD_LANES, reset_less=True)
-        following = Signal(64)
-        with m.Switch(index):
-            for number_of_beat in range(_PAYLOAD_BEAT):
-                with m.Case(number_of_beat):
-                    m.d.comb += following.eq(frame[64 * number_of_beat:64 * number_of_beat + 64])
-            with m.Case(_PAYLOAD_BEAT):
-                m.d.comb += following.eq(Cat(frame[64 * _PAYLOAD_BEAT:],
-                                             word[:8 * _PAYLOAD_LANES]))
-            with m.Default():
-                m.d.comb += following.eq(Cat(carried, word[:8 * _PAYLOAD_LANES]))
+        payload = word[:8 * _PAYLOAD_LANES]
+        beats = [*(frame[at:at + 64] for at in range(0, 64 * _PAYLOAD_BEAT, 64)),
+                 Cat(frame[64 * _PAYLOAD_BEAT:], payload), Cat(carried, payload)]
+        following = reduce(or_, (one & here.replicate(64)
+                                 for one, here in zip(beats, place, strict=True)))
 
-        in_payload = index >= _PAYLOAD_BEAT
+        in_payload = place[_PAYLOAD_BEAT:].any()
         is_last = index == last_byte[3:]
         m.d.comb += self.o_next.eq(moves & in_payload)
         with m.If(self.o_next):
@@ -183,6 +183,7 @@ class SegmentComposer(wiring.Component):
         with m.If(self.i_start | moves):
             m.d.sync += [
                 index.eq(index + 1),
+                place.eq(Cat(C(0, 1), place[:-2], place[-2:].any())),
                 beat.data.eq(following),
                 beat.first.eq(self.i_start),
                 beat.last.eq(in_payload & is_last),
@@ -190,5 +191,5 @@ class SegmentComposer(wiring.Component):
                 self.o.valid.eq(1),
             ]
         with m.Elif(taken):
-            m.d.sync += [self.o.valid.eq(0), index.eq(0)]
+            m.d.sync += [self.o.valid.eq(0), index.eq(0), place.eq(1)]
         return m

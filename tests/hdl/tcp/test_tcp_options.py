@@ -86,6 +86,15 @@ def test_every_wrong_length(length):
     check(rng.sample(lists, 30), rng)
 
 
+@pytest.mark.parametrize("words", [1, 2, 3, 4, 9, 10])
+def test_a_last_option_that_goes_beyond_the_header(words):
+    """By any number of bytes, and just not; in both lanes of the header's end."""
+    rng = random.Random(words)
+    lists = [bytes([1] * (4 * words - 2)) + bytes([253, 2 + over]) for over in range(14)]
+    assert [parse(octets)[1] for octets in lists] == [over > 0 for over in range(14)]
+    check(lists, rng, rng.randbytes(40))
+
+
 def test_what_scapy_builds():
     kinds = [[("MSS", 1460)], [("MSS", 1460), ("SAckOK", b""), ("Timestamp", (1, 2)),
                                ("NOP", None), ("WScale", 7)],
