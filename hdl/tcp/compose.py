@@ -180,14 +180,18 @@ class SegmentComposer(wiring.Component):
         m.d.comb += self.o_next.eq(moves & in_payload)
         with m.If(self.o_next):
             m.d.sync += carried.eq(word[8 * _PAYLOAD_LANES:])
+        # The beat is loaded even while there is no job: so `i_start` need not reach all of it.
+        with m.If(~self.o.valid | self.o.ready):
+            m.d.sync += [
+                beat.data.eq(following),
+                beat.first.eq(place[0]),
+                beat.last.eq(in_payload & is_last),
+                beat.end.eq(Mux(in_payload & is_last, last_byte[:3] + 1, _LANES)),
+            ]
         with m.If(self.i_start | moves):
             m.d.sync += [
                 index.eq(index + 1),
                 place.eq(Cat(C(0, 1), place[:-2], place[-2:].any())),
-                beat.data.eq(following),
-                beat.first.eq(self.i_start),
-                beat.last.eq(in_payload & is_last),
-                beat.end.eq(Mux(in_payload & is_last, last_byte[:3] + 1, _LANES)),
                 self.o.valid.eq(1),
             ]
         with m.Elif(taken):

@@ -30,7 +30,8 @@ _SETTLING = 3   # cycles from a frame's end until an order may be decided on
 class _State(enum.Enum, shape=2):
     IDLE = 0
     PREPARE = 1     # is there what the job wants to be sent?
-    SEND = 2
+    START = 2
+    SEND = 3
 
 
 class TcpTransmit(wiring.Component):
@@ -50,7 +51,7 @@ class TcpTransmit(wiring.Component):
     in the session: ``o_busy`` says so. While another frame is on the wire, orders may still go
     before the one that is offered.
 
-    Latency: job accepted → first beat offered 2 cycles; ``i_done`` → ``o_left``, ``o_failed``
+    Latency: job accepted → first beat offered 3 cycles; ``i_done`` → ``o_left``, ``o_failed``
     1 cycle; ``i_done`` (or the last beat accepted, if the frame was broken off before) → next job
     accepted 1 cycle. An order's way through ``i_order`` costs it nothing.
 
@@ -172,13 +173,13 @@ class TcpTransmit(wiring.Component):
         # One job at a time
         state = Signal(_State)
         begun, exhausted, done = Signal(), Signal(), Signal()
-        missing = job.resend & buffer.o_nothing | job.payload & ~messages.o.valid
+        missing = Signal()
         taken = self.o.valid & self.o.ready
         starts = taken & self.o.payload.first
         done_now = self.i_done.valid & begun & ~done
         whole = done_now & ~self.i_done.payload.aborted
         finished = ((exhausted | taken & self.o.payload.last) & (done | done_now))
-        prepares = state == _State.PREPARE
+        prepares, opened = state == _State.PREPARE, state == _State.START
         m.d.comb += self.i.ready.eq(state == _State.IDLE)
         with m.Switch(state):
             with m.Case(_State.IDLE):
@@ -186,6 +187,10 @@ class TcpTransmit(wiring.Component):
                 with m.If(self.i.valid):
                     m.d.sync += [job.eq(self.i.payload), state.eq(_State.PREPARE)]
             with m.Case(_State.PREPARE):
+                m.d.sync += [missing.eq(job.resend & buffer.o_nothing
+                                        | job.payload & ~messages.o.valid),
+                             state.eq(_State.START)]
+            with m.Case(_State.START):
                 m.d.comb += composer.i_start.eq(~missing)
                 m.d.sync += state.eq(Mux(missing, _State.IDLE, _State.SEND))
             with m.Case(_State.SEND):
@@ -210,7 +215,6 @@ class TcpTransmit(wiring.Component):
 
         # What it carries
         contents = Signal(Contents, reset_less=True)
-        opened = Signal()
         with m.If(opened):
             m.d.sync += [
                 contents.resent.eq(job.resend),
@@ -224,13 +228,12 @@ class TcpTransmit(wiring.Component):
             with m.Elif(job.payload):
                 m.d.sync += [contents.length.eq(messages.o.payload.length),
                              contents.sum.eq(messages.o_sum)]
-        m.d.sync += opened.eq(prepares)
         m.d.comb += [
             composer.i_contents.eq(contents),
             composer.i_word.eq(Mux(job.resend, buffer.o_word, messages.o_word)),
             buffer.i_open.valid.eq(prepares & job.resend),
             buffer.i_open.payload.eq(job.session),
-            buffer.i_hold.eq((state == _State.SEND) & job.resend),
+            buffer.i_hold.eq((opened | (state == _State.SEND)) & job.resend),
             buffer.i_next.eq(composer.o_next & job.resend),
             messages.i_next.eq(composer.o_next & job.payload),
             messages.i_rewind.eq(finished | (state != _State.SEND)),
@@ -247,10 +250,10 @@ class TcpTransmit(wiring.Component):
         m.d.sync += [
             left.eq(whole),
             self.o_left.valid.eq(whole & ~job.stray),
-            self.o_failed.valid.eq((done_now & ~whole | prepares & missing) & ~job.stray),
+            self.o_failed.valid.eq((done_now & ~whole | opened & missing) & ~job.stray),
             self.o_count_sent.eq(whole),
             self.o_count_resent.eq(whole & job.resend),
-            self.o_count_failed.eq(done_now & ~whole | prepares & missing),
+            self.o_count_failed.eq(done_now & ~whole | opened & missing),
             self.o_left.payload.session.eq(job.session),
             self.o_left.payload.sequence.eq(composer.o_sequence),
             self.o_left.payload.length.eq(contents.length + job.control.syn + job.control.fin),

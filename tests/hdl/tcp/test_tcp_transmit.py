@@ -72,7 +72,7 @@ def test_latencies():
 
     bench.run(script)
     assert [offered - accepted for offered, accepted in zip(
-        bench.offered_at, bench.accepted_at, strict=True)] == [2] * 5
+        bench.offered_at, bench.accepted_at, strict=True)] == [3] * 5
     assert [left - done for left, done in zip(bench.left_at, bench.done_at, strict=True)] == [1] * 5
     assert [accepted - done for accepted, done in zip(
         bench.accepted_at[1:], bench.done_at, strict=False)] == [1] * 4
@@ -194,7 +194,7 @@ def test_a_job_without_its_message_or_record_fails():
     bench.run(script)
     assert bench.failed == [5, 5] and len(bench.frames) == 1
     assert bench.counts["failed"] == 2 and bench.counts["sent"] == 1
-    assert bench.left_at[0] - bench.accepted_at[0] == 2
+    assert bench.left_at[0] - bench.accepted_at[0] == 3
 
 
 def test_messages_that_cannot_be_sent_and_messages_that_are_refused():
