@@ -156,6 +156,34 @@ def test_late_binding():
         assert tcp.seq == view["sequence"] == sequence
 
 
+@pytest.mark.parametrize("kind, blocks", [("payload", True), ("resend", False), ("neither", False)])
+def test_no_order_may_be_decided_on_while_something_new_leaves(kind, blocks):
+    """From the offer on, unless another frame is on the wire, until three cycles after it left."""
+    bench = Transmit()
+
+    async def script(bench):
+        await bench.order(b"older", 3, bench.views[3]["sequence"])
+        bench.send(b"a message")
+        while not bench.ctx.get(bench.dut.o_message.valid):
+            await bench.step()
+        bench.hold = True
+        bench.jobs.append(job("PA", **({} if kind == "neither" else {kind: 1})))
+        for _ in range(9):
+            await bench.step()
+        bench.starts = bench.cycle
+        await bench.order(bytes(100), 5, 0)
+        bench.ends = bench.cycle - 2        # it was there a cycle before its commit
+        await bench.settle()
+        for _ in range(5):
+            await bench.step()
+
+    bench.run(script)
+    offered, left = bench.offered_at[0], bench.left_at[0]
+    expected = [blocks and (offered <= cycle <= bench.starts or bench.ends <= cycle < left + 3)
+                for cycle in range(bench.cycle)]
+    assert [bool(busy) for busy in bench.busy] == expected
+
+
 def test_what_fails_uses_up_nothing():
     """The message stays in front, and is what leaves when the link is up again."""
     rng = random.Random(6)

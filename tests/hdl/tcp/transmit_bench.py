@@ -81,6 +81,8 @@ class Transmit:
         self.sampled = []               # view that a frame was to be made of
         self.accepted_at, self.offered_at, self.done_at, self.left_at = [], [], [], []
         self.offered = False
+        self.busy = []                  # o_busy of every cycle
+        self.foreign = None             # what somebody else's frame does in this cycle
         self.hold = False               # orders have the wire
 
     def run(self, script):
@@ -150,9 +152,12 @@ class Transmit:
             ready = rng.random() < self.begin
         self.offered = valid
         ctx.set(dut.o.ready, ready)
+        ctx.set(dut.i_started, self.foreign == "starts" or ready and self.in_frame is None)
         ctx.set(dut.i_done.valid, 0)
         ctx.set(dut.i_done.payload.aborted, rng.randrange(2))
         self.idle = max(0, self.idle - 1)
+        if self.foreign == "ends":
+            ctx.set(dut.i_done.valid, 1)
         if self.done_in is not None:
             self.done_in -= 1
             if self.done_in == 0:
@@ -179,6 +184,7 @@ class Transmit:
                 self.in_frame = None
 
         # What comes of it
+        self.busy.append(ctx.get(dut.o_busy))
         if ctx.get(dut.o_left.valid):
             left = ctx.get(dut.o_left.payload)
             self.left.append((left.session, left.sequence, left.length))
@@ -211,12 +217,15 @@ class Transmit:
             ctx.set(dut.i_order.valid, 1)
             ctx.set(dut.i_order.payload, beat)
             ctx.set(dut.i_order_session, session if place == 0 else self.rng.randrange(64))
+            self.foreign = "starts" if place == 0 else None
             await self.step()
             if not whole and place == len(beats) // 2:
                 break
         ctx.set(dut.i_order.valid, 0)
         ctx.set(dut.i_order.payload.data, self.rng.getrandbits(64))
+        self.foreign = "ends"
         await self.step()
+        self.foreign = None
         if whole:
             # Its commit comes a cycle after its end, and shows in the view another one later.
             ctx.set(dut.i_order_commit.valid, 1)
