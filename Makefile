@@ -42,12 +42,12 @@ core: $(READY)  ## synthesise, place and route the whole core
 setup: $(READY)  ## only set up the virtual environment
 
 # Without pip inside: Debian's python3 makes such an environment without the package
-# python3-venv, and its own pip fills it.
+# python3-venv, and its own pip fills it. asn1tools, which nasdaq-protocols wants, has no wheel.
 $(READY): requirements.lock pyproject.toml
 	rm -rf $(VENV)
 	$(PYTHON) -m venv --without-pip $(VENV)
 	$(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check \
-		--no-deps --only-binary :all: -r requirements.lock
+		--no-deps --only-binary :all: --no-binary asn1tools -r requirements.lock
 	$(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check \
 		--no-deps --no-build-isolation -e .
 	touch $@
