@@ -153,9 +153,10 @@ class OpenOrders(wiring.Component):
             self.i_sent.ready.eq(take & ~self.walking & ~wiping),
             self.i_change.ready.eq(self.i_sent.ready & ~self.i_sent.valid & ~broken),
             self.i_position.ready.eq(self.i_change.ready & ~self.i_change.valid),
-            self.o_pending.eq(~take | wiping | self.walking | broken | exposures.i.valid | exposures.reads
-                              | exposures.writes | self.i_sent.valid | self.i_change.valid
-                              | self.i_position.valid),
+            self.o_pending.eq(
+                ~take | wiping | self.walking | broken | exposures.i.valid | exposures.reads
+                | exposures.writes | self.i_sent.valid | self.i_change.valid
+                | self.i_position.valid),
         ]
         wanted = Mux(self.walking, at, Mux(self.i_sent.valid, self.i_sent.payload.client_id,
                                            self.i_change.payload.client_id)[:len(at)])

@@ -5,7 +5,7 @@ gateware's registers are named only to say which entry and which update is on it
 """
 
 from amaranth.hdl import Assert, Assume, Module, Mux, Signal, signed
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from seeded import through
 from tickwire.hdl.entry.execution import ExecutionKind
 from tickwire.hdl.entry.intent import Action
@@ -24,7 +24,7 @@ RELEASING = (ExecutionKind.ACCEPTED, ExecutionKind.EXECUTED, ExecutionKind.CANCE
 def narrow(value, name):
     """All bits are 0 but those that are free."""
     free = sum(1 << bit for bit in FREE_BITS[name])
-    return value & ~free & ((1 << len(value)) - 1) == 0
+    return value & ((1 << len(value)) - 1 - free) == 0
 
 
 class ReservationsAreReleasedOnce(wiring.Component):
@@ -63,7 +63,7 @@ class ReservationsAreReleasedOnce(wiring.Component):
         # indices only; of larger ones only the low bits count.
         for payload in (self.i_sent.payload, self.i_change.payload, self.i_position.payload):
             m.d.comb += [Assume(narrow(payload[name], name)) for name in FREE_BITS
-                         if name in payload.shape().members]
+                         if name in dict(data.Layout.cast(payload.shape()))]
 
         # What was taken last, and how long ago.
         sent, change = Signal(OrderSent), Signal(OrderChange)

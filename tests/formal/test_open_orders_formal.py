@@ -41,6 +41,6 @@ BUGS = {
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_table_with_a_bug_is_found(bug, tmp_path):
     broken = with_bug(open_orders, *BUGS[bug]).OpenOrders(rows=ROWS, instruments=INSTRUMENTS)
-    result = prove(ReservationsAreReleasedOnce(broken), name="broken", depth=14, mode="bmc",
+    result = prove(ReservationsAreReleasedOnce(broken), name="broken", depth=18, mode="bmc",
                    build_root=tmp_path)
     assert result.status == "FAIL", result
