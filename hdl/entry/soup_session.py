@@ -140,34 +140,33 @@ class SoupSession(wiring.Component):
         m.d.sync += self.o_event.eq(0)
         with m.If(self.i.valid & beat.first & (first_kind == accepted) & (beat.end > 2)):
             m.d.sync += self.o_hold.eq(1)
-        with m.If(self.i.valid & beat.last):
-            with m.Switch(now):
-                with m.Case(accepted):
-                    with m.If(has_size(_ACCEPTED_SIZE) & (state == SoupState.OUT)):
-                        m.d.sync += [reading.eq(1), adds.eq(0), at.eq(0), number.eq(0)]
-                    with m.Else():
-                        m.d.sync += [self.o_hold.eq(0), event(SoupEvent.IMPROPER)]
-                with m.Case(soupbintcp.REJECTED[0]):
-                    with m.If(has_size(_REJECTED_SIZE) & (state == SoupState.OUT)):
-                        m.d.sync += [event(SoupEvent.REJECTED), state.eq(SoupState.REJECTED),
-                                     self.o_reason.eq(octets[_HEADER.size])]
-                    with m.Else():
-                        m.d.sync += event(SoupEvent.IMPROPER)
-                with m.Case(soupbintcp.SEQUENCED[0]):
-                    with m.If(inside):
-                        m.d.sync += [event(SoupEvent.SEQUENCED), self.o_next.eq(self.o_next + 1)]
-                    with m.Else():
-                        m.d.sync += event(SoupEvent.IMPROPER)
-                with m.Case(soupbintcp.END_OF_SESSION[0]):
-                    m.d.sync += [event(SoupEvent.END), state.eq(SoupState.ENDED)]
-                with m.Case(soupbintcp.SERVER_HEARTBEAT[0]):
-                    m.d.sync += event(SoupEvent.HEARTBEAT)
-                with m.Case(soupbintcp.DEBUG[0]):
-                    m.d.sync += event(SoupEvent.DEBUG)
-                with m.Case(soupbintcp.UNSEQUENCED[0]):
-                    m.d.sync += event(SoupEvent.UNSEQUENCED)
-                with m.Default():
+        with m.If(self.i.valid & beat.last), m.Switch(now):
+            with m.Case(accepted):
+                with m.If(has_size(_ACCEPTED_SIZE) & (state == SoupState.OUT)):
+                    m.d.sync += [reading.eq(1), adds.eq(0), at.eq(0), number.eq(0)]
+                with m.Else():
+                    m.d.sync += [self.o_hold.eq(0), event(SoupEvent.IMPROPER)]
+            with m.Case(soupbintcp.REJECTED[0]):
+                with m.If(has_size(_REJECTED_SIZE) & (state == SoupState.OUT)):
+                    m.d.sync += [event(SoupEvent.REJECTED), state.eq(SoupState.REJECTED),
+                                 self.o_reason.eq(octets[_HEADER.size])]
+                with m.Else():
                     m.d.sync += event(SoupEvent.IMPROPER)
+            with m.Case(soupbintcp.SEQUENCED[0]):
+                with m.If(inside):
+                    m.d.sync += [event(SoupEvent.SEQUENCED), self.o_next.eq(self.o_next + 1)]
+                with m.Else():
+                    m.d.sync += event(SoupEvent.IMPROPER)
+            with m.Case(soupbintcp.END_OF_SESSION[0]):
+                m.d.sync += [event(SoupEvent.END), state.eq(SoupState.ENDED)]
+            with m.Case(soupbintcp.SERVER_HEARTBEAT[0]):
+                m.d.sync += event(SoupEvent.HEARTBEAT)
+            with m.Case(soupbintcp.DEBUG[0]):
+                m.d.sync += event(SoupEvent.DEBUG)
+            with m.Case(soupbintcp.UNSEQUENCED[0]):
+                m.d.sync += event(SoupEvent.UNSEQUENCED)
+            with m.Default():
+                m.d.sync += event(SoupEvent.IMPROPER)
         with m.If(reading):
             m.d.sync += [adds.eq(~adds), tenfold.eq((number << 3) + (number << 1))]
             with m.If(adds):

@@ -185,13 +185,11 @@ class StarbaseSession(wiring.Component):
                                      self.o_interval.eq(body_now)]
                     with m.Elif(heeded):
                         m.d.sync += event(StarbaseEvent.IMPROPER)
-                with m.Case(_TYPES[starbase.LOGGED_OUT]):
-                    with m.If(heeded):
-                        m.d.sync += [event(StarbaseEvent.LOGGED_OUT),
-                                     state.eq(StarbaseState.LOGGED_OUT)]
-                with m.Case(_TYPES[starbase.HEARTBEAT]):
-                    with m.If(heeded):
-                        m.d.sync += event(StarbaseEvent.HEARTBEAT)
+                with m.Case(_TYPES[starbase.LOGGED_OUT]), m.If(heeded):
+                    m.d.sync += [event(StarbaseEvent.LOGGED_OUT),
+                                 state.eq(StarbaseState.LOGGED_OUT)]
+                with m.Case(_TYPES[starbase.HEARTBEAT]), m.If(heeded):
+                    m.d.sync += event(StarbaseEvent.HEARTBEAT)
                 with m.Case(_TYPES[starbase.TEST_REQUEST]):
                     with m.If(heeded & long_enough[starbase.TEST_REQUEST]):
                         m.d.comb += [asks.eq(inside), correlation.eq(body_now)]
@@ -203,12 +201,10 @@ class StarbaseSession(wiring.Component):
                         m.d.sync += [event(StarbaseEvent.GAP_FILL), expected.eq(body_now)]
                     with m.Elif(is_next):
                         m.d.sync += event(StarbaseEvent.IMPROPER)
-                with m.Case(_TYPES[starbase.REJECT]):
-                    with m.If(heeded):
-                        m.d.sync += event(StarbaseEvent.REJECT)
-                with m.Default():
-                    with m.If(is_next):
-                        m.d.sync += event(StarbaseEvent.RESPONSE)
+                with m.Case(_TYPES[starbase.REJECT]), m.If(heeded):
+                    m.d.sync += event(StarbaseEvent.REJECT)
+                with m.Default(), m.If(is_next):
+                    m.d.sync += event(StarbaseEvent.RESPONSE)
         with m.If(self.i_lost):
             m.d.sync += state.eq(StarbaseState.LOST)
         m.d.comb += self.o_last_processed.eq(expected - 1)

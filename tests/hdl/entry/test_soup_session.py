@@ -2,6 +2,9 @@
 """SoupBinTCP behind its framer: logins, numbers, heartbeats, silence; packets of other people."""
 
 import random
+import re
+import shutil
+import subprocess
 
 import pytest
 from amaranth.hdl import Module
@@ -9,6 +12,9 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 from nasdaq_protocols import soup as oracle
+from scapy.layers.inet import IP, TCP
+from scapy.layers.l2 import Ether
+from scapy.utils import wrpcap
 from stream_bench import beat, chunks_of, garbage, real, soup
 from tickwire.hdl.entry.framer import MessageFramer
 from tickwire.hdl.entry.soup_session import SoupEvent, SoupSession, SoupState
@@ -207,6 +213,45 @@ def test_random_streams():
         await bench.receive(accepted(100) + stream, offer=0.7, rest=300)
         assert bench.names() == ["ACCEPTED", *(kinds[kind] for kind in picked)]
         assert bench.ctx.get(bench.session.o_next) == 100 + picked.count("S")
+
+    run(test)
+
+
+def dissect(packets, path):
+    """Types, and sequence numbers where there are some, as tshark finds them in TCP segments."""
+    frames, at = [], 1
+    for segment in packets:
+        frames.append(Ether() / IP(src="10.0.0.1", dst="10.0.0.2")
+                      / TCP(sport=8003, dport=9, seq=at, flags="PA") / segment)
+        at += len(segment)
+    wrpcap(str(path), frames)
+    text = subprocess.run(
+        ["tshark", "-r", str(path), "-d", "tcp.port==8003,soupbintcp", "-V", "-O", "soupbintcp"],
+        check=True, capture_output=True, text=True, timeout=60).stdout
+    assert "Malformed" not in text
+    return [(kind, number and int(number)) for kind, number in re.findall(
+        r"Packet Type: [^\n]*\('(.)'\)(?:\n *Sequence number: (\d+) \(Calculated\))?", text)]
+
+
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
+def test_numbers_and_heartbeats_as_tshark_sees_them(tmp_path):
+    rng = random.Random(8)
+    picked = [rng.choice("SSSHU+") for _ in range(60)]
+    packets = [accepted(1234), *(
+        soup(kind, b"" if kind == "H" else rng.randbytes(rng.randrange(1, 60))) for kind in picked)]
+
+    async def test(bench):
+        bench.ctx.set(bench.session.i_heartbeat, 1)
+        bench.ctx.set(bench.line.o.ready, 1)
+        await bench.receive(b"".join(packets), rest=200)
+        await bench.strobe(bench.session.i_tick)
+        await bench.tick(4)
+        dissected = dissect([*packets, bench.sent[0][1]], tmp_path / "soup.pcap")
+        assert [kind for kind, _ in dissected] == ["A", *picked, "R"]
+        ours = [number for number, (_, name) in zip(bench.numbers, bench.events, strict=True)
+                if name == "SEQUENCED"]
+        assert ours == [number for kind, number in dissected if kind == "S"]
+        assert bench.ctx.get(bench.session.o_next) == 1234 + picked.count("S")
 
     run(test)
 
