@@ -1,7 +1,8 @@
 """The bytes of a TCP session become messages again."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from tickwire.hdl.feed.window import pick
 from tickwire.hdl.stream.packet import Packet, packet_stream, strobe
@@ -9,7 +10,7 @@ from tickwire.hdl.stream.packet import Packet, packet_stream, strobe
 __all__ = ["LANES", "MessageFramer"]
 
 LANES = 8
-_WORDS = 4              # of bytes that wait
+_WORDS = 16             # of bytes that wait
 _SPACE = _WORDS * LANES
 
 
@@ -18,17 +19,20 @@ class MessageFramer(wiring.Component):
 
     A message comes out with its header and its padding. Bytes wait in a ring in which every byte
     of the stream has the lane that its number in the stream gives it, so that a chunk is turned
-    once when it is written and a message once when it is read.
+    once when it is written and a message once when it is read. The header of the next message is
+    looked at while the one before is read.
 
-    A beat holds bytes of one message only, so a message of n bytes takes ceil(n / 8) cycles, and
-    ``i.ready`` falls when 25 bytes or more wait: never for messages that are padded to 8 bytes.
-    Nothing else makes the sender wait, but ``i_hold``.
+    A beat holds bytes of one message only, so a message of n bytes takes ceil(n / 8) cycles, two
+    at least, and ``i.ready`` falls when 121 bytes or more wait: never for messages that are padded
+    to 8 bytes. Nothing else makes the sender wait, but ``i_hold``.
 
     An impossible length, or a wrong marker, means that nobody knows where the next message begins:
     the framing is lost. What comes then is thrown away, until ``i_reset``.
 
-    Latency: beat with a message's next 8 bytes, or its last ones → ``o`` 2 cycles, if no beat of
-    another message is due; then a beat a cycle. The length's last byte → ``o_lost`` 2 cycles.
+    Latency: beat with the length's last byte → first beat of ``o`` 4 cycles, if by then its bytes
+    are there and no beat of another message is due; beat with a later 8 bytes, or the last ones,
+    2 cycles, or one behind the beat before. The length's last byte → ``o_lost`` 3 cycles, if the
+    message before has been read.
 
     Parameters
     ----------
@@ -67,74 +71,90 @@ class MessageFramer(wiring.Component):
         framing = self._framing
         place = range(_SPACE)
         writing, reading, waiting = Signal(place), Signal(place), Signal(range(_SPACE + 1))
-        ring = [[Signal(8, name=f"byte_{word}_{lane}", reset_less=True) for lane in range(LANES)]
-                for word in range(_WORDS)]
+        start = Signal(place)       # of the next message
+        lanes = [Memory(shape=8, depth=_WORDS, init=[]) for _ in range(LANES)]
+
+        def read(lane, where):
+            """The byte of a lane that is among the eight from a place on."""
+            port = lanes[lane].read_port(domain="comb")
+            m.d.comb += port.addr.eq(where[3:] + (where[:3] > lane))
+            return port.data
+
+        def turned(row, where, count=LANES):
+            """Bytes of a row, the one at a place first."""
+            return [pick([row[(lane + turn) % LANES] for turn in range(LANES)], where[:3])
+                    for lane in range(count)]
 
         # Write: all eight lanes, for lanes behind the chunk's end are written again.
-        taken = self.i.valid & self.i.ready & ~self.o_lost
-        data, lane_in, word_in = self.i.payload.data, writing[:3], writing[3:]
+        taken, data = self.i.valid & self.i.ready & ~self.o_lost, self.i.payload.data
         m.d.comb += self.i.ready.eq(self.o_lost | (waiting <= _SPACE - LANES))
-        for lane in range(LANES):
-            octet = pick([data.word_select((lane - turn) % LANES, 8) for turn in range(LANES)],
-                         lane_in)
-            where = (word_in + (lane_in > lane))[:len(word_in)]
-            for word in range(_WORDS):
-                with m.If(taken & (where == word)):
-                    m.d.sync += ring[word][lane].eq(octet)
+        for lane, memory in enumerate(lanes):
+            m.submodules[f"lane_{lane}"] = memory
+            port = memory.write_port()
+            m.d.comb += [
+                port.en.eq(taken),
+                port.addr.eq(writing[3:] + (writing[:3] > lane)),
+                port.data.eq(pick([data.word_select((lane - turn) % LANES, 8)
+                                   for turn in range(LANES)], writing[:3])),
+            ]
+        gained = Mux(taken, self.i.payload.end, 0)
+        with m.If(taken):
+            m.d.sync += writing.eq(writing + self.i.payload.end)
 
-        # Read: the next eight bytes of the stream, in lane 0 the first of them.
-        lane_out, word_out = reading[:3], reading[3:]
-        row = [pick([ring[word][lane] for word in range(_WORDS)],
-                    (word_out + (lane_out > lane))[:len(word_out)]) for lane in range(LANES)]
-        shown = Cat(pick([row[(lane + turn) % LANES] for turn in range(LANES)], lane_out)
-                    for lane in range(LANES))
-
-        # How long the message is that may begin here.
+        # The header of the next message is looked at before its turn, while another one is read.
         at = framing.length.offset
-        octets = [shown.word_select(at + byte, 8) for byte in range(framing.length.size)]
-        length = Cat(octets if framing.byteorder == "little" else octets[::-1])
+        size_of_field = framing.length.size
+        beyond = Signal(signed(19))         # bytes from `start` on; negative: not yet there
+        seen, marked = Signal(), Signal()
+        length = Signal(16)
+        peeked = turned([read(lane, start) for lane in range(LANES)], start, at + size_of_field)
+        octets = peeked[at:]
+        begins = Signal()
+        m.d.sync += [
+            seen.eq((seen | (beyond >= at + size_of_field)) & ~begins),
+            length.eq(Cat(octets if framing.byteorder == "little" else octets[::-1])),
+            marked.eq(1 if framing.marker is None else peeked[0] == framing.marker),
+        ]
+        wrong = ~marked | (length < framing.smallest - framing.outside) | (
+            length > framing.largest - framing.outside)
         size = Signal(17)
         m.d.comb += size.eq((length + framing.outside + framing.alignment - 1)
                             & -framing.alignment)
-        wrong = (length < framing.smallest - framing.outside) | (
-            length > framing.largest - framing.outside)
-        if framing.marker is not None:
-            wrong |= shown[:8] != framing.marker
 
-        inside, rest = Signal(), Signal(range(framing.largest + framing.alignment))
-        left = Signal(17)
-        m.d.comb += left.eq(Mux(inside, rest, size))
-        ends = left <= LANES
-        whole = (waiting >= LANES) | (ends & (waiting[:3] >= left))
-        begins = ~inside & ~self.i_hold & (waiting >= at + framing.length.size)
-        gives = Signal()
-        count = Signal(range(LANES + 1))
+        # The message whose turn it is.
+        inside, first, ends = Signal(), Signal(), Signal()
+        left = Signal(range(framing.largest + framing.alignment))
+        gives, count = Signal(), Signal(range(LANES + 1))
         m.d.comb += [
-            gives.eq(whole & (inside | begins & ~wrong)),
+            gives.eq(inside & ((waiting >= LANES) | ends & (waiting[:4] >= left[:4]))),
             count.eq(Mux(ends, left, LANES)),
+            begins.eq(seen & ~wrong & ~self.i_hold & (~inside | gives & ends)),
         ]
         m.d.sync += [
-            self.o.valid.eq(gives),
-            self.o.payload.data.eq(shown),
-            self.o.payload.first.eq(~inside),
+            self.o.valid.eq(gives & ~self.o_lost),
+            self.o.payload.data.eq(Cat(turned([read(lane, reading) for lane in range(LANES)],
+                                              reading))),
+            self.o.payload.first.eq(first),
             self.o.payload.last.eq(ends),
             self.o.payload.end.eq(count),
+            waiting.eq(waiting + gained - Mux(gives, count, 0)),
+            beyond.eq(beyond + gained - Mux(begins, size, 0)),
             self.o_count_lost.eq(0),
-            waiting.eq(waiting + Mux(taken, self.i.payload.end, 0) - Mux(gives, count, 0)),
         ]
-        with m.If(taken):
-            m.d.sync += writing.eq(writing + self.i.payload.end)
         with m.If(gives):
             m.d.sync += [
-                reading.eq(reading + count),
-                inside.eq(~ends),
-                rest.eq(left - LANES),
+                reading.eq(reading + count), first.eq(0), inside.eq(~ends),
+                left.eq(left - LANES), ends.eq(left <= 2 * LANES),
             ]
-        with m.If(begins & wrong & ~self.o_lost):
-            m.d.sync += [self.o_lost.eq(1), self.o_count_lost.eq(1)]
-        with m.If(self.o_lost):
-            m.d.sync += self.o.valid.eq(Const(0, 1))
+        with m.If(begins):
+            m.d.sync += [
+                start.eq(start + size), inside.eq(1), first.eq(1), left.eq(size),
+                ends.eq(size <= LANES),
+            ]
+        with m.If(seen & wrong & (~inside | gives & ends) & ~self.o_lost):
+            m.d.sync += [self.o_lost.eq(1), self.o_count_lost.eq(1), inside.eq(0)]
         with m.If(self.i_reset):
             m.d.sync += [register.eq(0) for register in (
-                writing, reading, waiting, inside, self.o.valid, self.o_lost, self.o_count_lost)]
+                writing, reading, start, waiting, beyond, seen, inside, self.o.valid,
+                self.o_lost, self.o_count_lost)]
         return m

@@ -40,8 +40,8 @@ class OpenOrders(wiring.Component):
     however often. A reset empties the table.
 
     Latency: a change, an order sent or a position is taken → row, ``o_open`` and ``o_anomaly``
-    4 cycles, the exposures' memory 7 cycles. One every 4 cycles. ``i_next`` → ``o_taken`` 2 cycles.
-    ``i_break`` → walk through the rows 2 cycles, when nothing is being entered; it takes 4 cycles
+    5 cycles, the exposures' memory 8 cycles. One every 5 cycles. ``i_next`` → ``o_taken`` 2 cycles.
+    ``i_break`` → walk through the rows 2 cycles, when nothing is being entered; it takes 5 cycles
     a row, and nothing else is taken meanwhile. Reset → the first is taken as many cycles later as
     there are rows, or instruments if these are more.
 
@@ -112,8 +112,8 @@ class OpenOrders(wiring.Component):
         })
         self.wiping = Signal(init=1)
         self.wipe_at = Signal(range(max(rows, instruments)))
-        # Of what is being entered. `stage` is one-hot: TAKE, LOAD, COMPARE, DECIDE.
-        self.stage = Signal(4, init=1)
+        # Of what is being entered. `stage` is one-hot: TAKE, LOAD, COMPARE, DECIDE, WRITE.
+        self.stage = Signal(5, init=1)
         self.at = Signal(range(rows))
         self.walking, self.walks, self.broken = Signal(), Signal(), Signal()
         self.is_sent, self.is_change, self.is_position = Signal(), Signal(), Signal()
@@ -128,7 +128,7 @@ class OpenOrders(wiring.Component):
         m.submodules.reader = reader = self.reader
         m.submodules.taken = taken = self.taken
         read, write = self.read, self.memory.write_port()
-        take, load, compare, decide = self.stage
+        take, load, _, _, enters = self.stage
         at, row, sent, change = self.at, self.row, self.sent, self.change
         wiping, wipe_at = self.wiping, self.wipe_at
         m.d.sync += wipe_at.eq(wipe_at + wiping)
@@ -182,7 +182,7 @@ class OpenOrders(wiring.Component):
         m.d.sync += broken.eq(self.i_break | broken & ~starts)
         with m.If(starts):
             m.d.sync += [self.walking.eq(1), at.eq(0)]
-        with m.If(decide & self.walking):
+        with m.If(enters & self.walking):
             m.d.sync += [self.walking.eq(~last_row), at.eq(at + 1)]
 
         # COMPARE: everything that needs the row's numbers.
@@ -286,26 +286,33 @@ class OpenOrders(wiring.Component):
                 with m.Elif(state != OrderState.UNKNOWN):
                     m.d.comb += counts(Anomaly.REPEATED)
 
-        reserves = decide & ~opened & is_open(new.state)
-        releases = decide & opened & ~is_open(new.state)
-        m.d.comb += [
-            write.en.eq(decide | wiping),
-            write.addr.eq(Mux(wiping, wipe_at, at)),
-            write.data.eq(Mux(wiping, 0, new.as_value())),
-        ]
-        m.d.sync += self.o_anomaly.eq(Mux(decide, one_hot(anomalies), 0))
-        m.d.sync += self.o_open.eq(self.o_open + reserves - releases)
-
-        # The exposures follow the row.
-        update, sells = exposures.i.payload, new.side == Side.ASK
+        # WRITE: the row, the count, and the exposures behind it.
+        new_row, was_open, goes = Signal(OpenOrder), Signal(), Signal(QUANTITY_BITS)
+        fills, strange = Signal(signed(64)), Signal(len(Anomaly))
         m.d.sync += [
-            exposures.i.valid.eq(decide),
-            update.instrument.eq(Mux(self.is_position, self.position.instrument, new.instrument)),
-            update.side.eq(new.side),
+            new_row.eq(new), was_open.eq(opened), goes.eq(gone), strange.eq(one_hot(anomalies)),
+            fills.eq(Mux(self.is_position, self.position.filled, Mux(filled, Mux(
+                row.side == Side.ASK, -change.quantity, change.quantity), 0))),
+        ]
+        reserves = ~was_open & is_open(new_row.state)
+        releases = was_open & ~is_open(new_row.state)
+        m.d.comb += [
+            write.en.eq(enters | wiping),
+            write.addr.eq(Mux(wiping, wipe_at, at)),
+            write.data.eq(Mux(wiping, 0, new_row.as_value())),
+        ]
+        m.d.sync += self.o_anomaly.eq(Mux(enters, strange, 0))
+        with m.If(enters):
+            m.d.sync += self.o_open.eq(self.o_open + reserves - releases)
+        update = exposures.i.payload
+        m.d.sync += [
+            exposures.i.valid.eq(enters),
+            update.instrument.eq(Mux(self.is_position, self.position.instrument,
+                                     new_row.instrument)),
+            update.side.eq(new_row.side),
             update.set.eq(self.is_position),
-            update.filled.eq(Mux(self.is_position, self.position.filled, Mux(
-                filled, Mux(sells, -change.quantity, change.quantity), 0))),
-            update.reserved.eq(Mux(reserves, new.open, 0) - gone),
+            update.filled.eq(fills),
+            update.reserved.eq(Mux(reserves, new_row.open, 0) - goes),
         ]
 
         # Which rows are taken, for who is about to send.
@@ -316,7 +323,7 @@ class OpenOrders(wiring.Component):
             mark.data.eq(is_open(write.data.state)),
         ]
         m.d.sync += [
-            looked_at_written.eq(decide & (self.i_next[:len(at)] == at)),
+            looked_at_written.eq(enters & (self.i_next[:len(at)] == at)),
             self.o_taken.eq(look.data | looked_at_written),
         ]
         return m

@@ -83,8 +83,8 @@ class ReservationsAreReleasedOnce(wiring.Component):
             was = Signal(OpenOrder, name=f"was_{number}")
             m.d.sync += was.eq(row)
             was_open, now_open = is_open(was.state), is_open(row.state)
-            names = (was.client_id == change.client_id) & is_change & (age == 4)
-            new = is_sent & (sent.action == Action.NEW) & (age == 4)
+            names = (was.client_id == change.client_id) & is_change & (age == 5)
+            new = is_sent & (sent.action == Action.NEW) & (age == 5)
             with m.If(settled & ~wiping):
                 with m.If(was_open):
                     m.d.comb += [

@@ -95,25 +95,40 @@ def test_starbase_never_makes_the_sender_wait():
         assert taken == list(range(len(beats)))
 
 
-def test_a_message_a_beat_for_as_long_as_it_takes():
-    """Messages shorter than a beat take a cycle each; 24 bytes wait before the sender does."""
-    messages = [soup("H")] * 64
+def test_short_messages_take_two_cycles_each():
+    """120 bytes wait before the sender does."""
+    messages = [soup("H")] * 96
     gather, taken, came, _, stalls = run(
-        SOUPBINTCP_FRAMING, list(chunks_of(b"".join(messages), random.Random(0), (192,))))
-    assert gather.messages == messages
-    assert came == list(range(2, 66)) and stalls[0] == 5
-    beats = whole([soup("S", bytes(61))] * 20)
-    *_, stalls = run(SOUPBINTCP_FRAMING, beats)
+        SOUPBINTCP_FRAMING, list(chunks_of(b"".join(messages), random.Random(0), (288,))), idle=200)
+    assert gather.messages == messages and came == list(range(4, 196, 2))
+    # Each beat brings 8 bytes and each message takes 3 every second cycle.
+    assert stalls[0] == taken[18] + 1
+    *_, stalls = run(SOUPBINTCP_FRAMING, whole([soup("S", bytes(61))] * 20))
     assert not stalls
 
 
 @pytest.mark.parametrize("length", (3, 8, 9, 33))
 def test_latency(length):
-    _, taken, came, *_ = run(SOUPBINTCP_FRAMING, whole([soup("S", bytes(length - 3))]))
-    assert came == [cycle + 2 for cycle in taken]
-    _, taken, came, *_ = run(SOUPBINTCP_FRAMING, list(chunks_of(
-        soup("S", bytes(length - 3)), random.Random(0), (1,))))
-    assert came == [taken[at] + 2 for at in (*range(7, length - 1, 8), length - 1)]
+    message = soup("S", bytes(length - 3))
+    _, taken, came, *_ = run(SOUPBINTCP_FRAMING, whole([message]))
+    assert came == [cycle + 4 for cycle in taken]
+    # A byte a cycle, and a byte every fifth cycle: then a beat is out 2 cycles after it is whole.
+    for offer in (1.0, 0.2):
+        _, taken, came, *_ = run(SOUPBINTCP_FRAMING, list(chunks_of(
+            message, random.Random(0), (1,))), offer=offer)
+        expected = [taken[at] + 2 for at in (*range(7, length - 1, 8), length - 1)]
+        expected[0] = max(expected[0], taken[1] + 4)
+        assert came == expected
+
+
+def test_back_to_back_without_a_gap():
+    """Messages of more than 8 bytes: a beat a cycle, whatever is in them."""
+    rng = random.Random(9)
+    messages = [soup("S", rng.randbytes(rng.randrange(6, 70))) for _ in range(20)]
+    gather, _, came, *_ = run(SOUPBINTCP_FRAMING, list(chunks_of(
+        b"".join(messages), rng, (2000,))))
+    beats = sum(-(-len(message) // 8) for message in messages)
+    assert gather.messages == messages and came == list(range(4, 4 + beats))
 
 
 @pytest.mark.parametrize("framing, good, bad", [
@@ -131,7 +146,8 @@ def test_lost_framing(framing, good, bad):
     rest = whole([good] * 3)
     gather, taken, _, lost, stalls = run(framing, dead + rest)
     assert gather.messages == [good] and not gather.inside
-    assert lost == [taken[len(dead) - 1] + 2] and not stalls
+    behind_a_short_one = len(good) == 3         # whose two cycles it waits for
+    assert lost == [taken[len(dead) - 1] + 3 + behind_a_short_one] and not stalls
 
 
 def test_a_reset_forgets_what_waits_and_that_framing_was_lost():
@@ -140,8 +156,9 @@ def test_a_reset_forgets_what_waits_and_that_framing_was_lost():
 
     async def bench(ctx):
         half = soup("S", bytes(9))[:5]
-        for octets, reset in ((half, 0), (half, 1), (soup("H"), 0), (b"\0\0", 0), (half, 0),
-                              (soup("H"), 0), (b"", 1), (soup("Z"), 0), (b"", 0), (b"", 0)):
+        rest = [(b"", 0)] * 4
+        for octets, reset in ((half, 0), (half, 1), (soup("H"), 0), (b"\0\0", 0), *rest, (half, 0),
+                              (soup("H"), 0), (b"", 1), (soup("Z"), 0), *rest):
             ctx.set(dut.i.valid, bool(octets))
             ctx.set(dut.i.payload, beat(octets, 1, 1))
             ctx.set(dut.i_reset, reset)

@@ -193,7 +193,7 @@ def test_latency():
             assert bench.events.pop()[0] == bench.last_taken + cycles
         assert not bench.events[2:]
         before = bench.ctx.get(bench.session.o_next)
-        await bench.receive(soup("S"), rest=1)      # now the framer shows it
+        await bench.receive(soup("S"), rest=3)      # now the framer shows it
         assert bench.ctx.get(bench.session.i.valid)
         assert bench.ctx.get(bench.session.o_next) == before
         await bench.tick()

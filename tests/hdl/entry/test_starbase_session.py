@@ -222,8 +222,8 @@ def test_latency():
             if number == 2:
                 assert bench.answers == [(bench.last_beat + 1, 55)]
         assert not bench.events
-        # A cycle behind the last beat was given the framer shows it; a cycle later it counts.
-        await bench.receive(message(HEARTBEAT, 5), sizes=(40,), rest=1)
+        # Now the framer shows the last beat; a cycle later it counts.
+        await bench.receive(message(HEARTBEAT, 5), sizes=(40,), rest=3)
         assert bench.ctx.get(bench.session.i.payload.last)
         assert bench.get("o_expected") == 5
         await bench.tick()

@@ -227,8 +227,8 @@ def test_latency():
         ctx.set(dut.i_query, 2)
         ctx.set(dut.i_next, 1)
         assert await bench.send(1, **TERMS) == 0
-        assert await bench.change("EXECUTED", 1, quantity=4) == 3
-        # The order was taken 5 cycles ago: its row was written one cycle ago.
+        assert await bench.change("EXECUTED", 1, quantity=4) == 4
+        # The order was taken 6 cycles ago: its row was written one cycle ago.
         assert ctx.get(dut.o_open) == 1
         taken, worst = [], []
         for _ in range(16):
@@ -236,7 +236,7 @@ def test_latency():
             worst.append(ctx.get(dut.o_worst.long))
             await bench.tick()
         assert taken[0] == 1 and all(taken)
-        # Reserved from the tenth cycle on: 7 to the memory, 3 to the answer; 4 were filled.
+        # Reserved from the eleventh cycle on: 8 to the memory, 3 to the answer; 4 were filled.
         assert worst == [0] * 5 + [10] * 11
         ctx.set(dut.i_query, 1)
         await bench.tick(2)
@@ -245,15 +245,15 @@ def test_latency():
         assert ctx.get(dut.o_worst.instrument) == 1
         # A done order frees its row.
         await bench.change("REJECTED", 1)
-        await bench.tick(2)
+        await bench.tick(3)
         assert ctx.get(dut.o_open) == 1
         await bench.tick()
         assert ctx.get(dut.o_open) == 0
         await bench.tick(2)
         assert not ctx.get(dut.o_taken)
-        # A stray change is counted in the fourth cycle behind the one in which it was taken.
+        # A stray change is counted in the fifth cycle behind the one in which it was taken.
         await bench.change("BROKEN", 9)
-        await bench.tick(2)
+        await bench.tick(3)
         assert bench.anomalies == []
         await bench.tick()
         assert bench.anomalies == ["STRAY"]
@@ -261,7 +261,7 @@ def test_latency():
     run(test)
 
 
-def test_a_break_takes_four_cycles_a_row():
+def test_a_break_takes_five_cycles_a_row():
     async def test(bench, dut):
         for client_id in (1, 2, 3):
             await bench.send(client_id, **TERMS)
@@ -270,7 +270,7 @@ def test_a_break_takes_four_cycles_a_row():
         bench.ctx.set(dut.i_break, 1)
         await bench.tick()
         bench.ctx.set(dut.i_break, 0)
-        assert await bench.change("ACCEPTED", 1) == 1 + 4 * ROWS
+        assert await bench.change("ACCEPTED", 1) == 1 + 5 * ROWS
         await bench.settle()
         assert [(await bench.row(number)).state.name for number in (1, 2, 3)] == [
             "ACKNOWLEDGED", "DONE", "UNKNOWN"]
