@@ -131,7 +131,7 @@ class MessageFramer(wiring.Component):
             begins.eq(seen & ~wrong & ~self.i_hold & (~inside | gives & ends)),
         ]
         m.d.sync += [
-            self.o.valid.eq(gives & ~self.o_lost),
+            self.o.valid.eq(gives),
             self.o.payload.data.eq(Cat(turned([read(lane, reading) for lane in range(LANES)],
                                               reading))),
             self.o.payload.first.eq(first),

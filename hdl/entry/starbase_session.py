@@ -56,7 +56,8 @@ class StarbaseSession(wiring.Component):
     The venue's TestRequests are answered with their correlation id, and a heartbeat with 0 is
     asked for whenever nothing was sent for a period.
 
-    Latency: last beat → ``o_event``, ``o_state``, ``o_expected`` 1 cycle. Second beat → ``o_apply``
+    Latency: last beat → ``o_event``, ``o_state``, ``o_expected`` 1 cycle, of a GapFill 2 cycles;
+    ``o_last_processed`` a cycle behind ``o_expected``. Second beat → ``o_apply``
     3 cycles. Last beat of a TestRequest → ``o`` 1 cycle; the tick with which a period is over →
     ``o`` 2 cycles, ``o_silent`` 1 cycle.
 
@@ -162,13 +163,17 @@ class StarbaseSession(wiring.Component):
             return self.o_event[which.value].eq(1)
 
         asks, correlation = Signal(), Signal(64)
-        m.d.sync += self.o_event.eq(0)
+        fills = Signal()            # a gap: its message has been counted, and `body` is there
+        m.d.sync += [self.o_event.eq(0), fills.eq(0)]
+        with m.If(fills):
+            with m.If(body >= expected):
+                m.d.sync += [event(StarbaseEvent.GAP_FILL), expected.eq(body)]
+            with m.Else():
+                m.d.sync += event(StarbaseEvent.IMPROPER)
         with m.If(self.i.valid & beat.last):
             heeded = ~is_old
-            following = Signal(64)
-            m.d.comb += following.eq(expected + 1)
             with m.If(is_next):
-                m.d.sync += expected.eq(following)
+                m.d.sync += expected.eq(expected + 1)
             with m.If(is_old):
                 m.d.sync += event(StarbaseEvent.REPEATED)
             with m.Else():
@@ -197,8 +202,8 @@ class StarbaseSession(wiring.Component):
                     with m.Elif(heeded):
                         m.d.sync += event(StarbaseEvent.IMPROPER)
                 with m.Case(_TYPES[starbase.GAP_FILL]):
-                    with m.If(is_next & long_enough[starbase.GAP_FILL] & (body_now >= following)):
-                        m.d.sync += [event(StarbaseEvent.GAP_FILL), expected.eq(body_now)]
+                    with m.If(is_next & long_enough[starbase.GAP_FILL]):
+                        m.d.sync += fills.eq(1)
                     with m.Elif(is_next):
                         m.d.sync += event(StarbaseEvent.IMPROPER)
                 with m.Case(_TYPES[starbase.REJECT]), m.If(heeded):
@@ -207,7 +212,7 @@ class StarbaseSession(wiring.Component):
                     m.d.sync += event(StarbaseEvent.RESPONSE)
         with m.If(self.i_lost):
             m.d.sync += state.eq(StarbaseState.LOST)
-        m.d.comb += self.o_last_processed.eq(expected - 1)
+        m.d.sync += self.o_last_processed.eq(expected - 1)
 
         # Heartbeats: one is offered, and one more answer waits.
         m.submodules.timers = timers = SessionTimers()
@@ -234,5 +239,5 @@ class StarbaseSession(wiring.Component):
         with m.If(self.i_load.valid):
             m.d.sync += expected.eq(self.i_load.payload)
         with m.If(self.i_reset):
-            m.d.sync += [state.eq(StarbaseState.OUT), self.o_event.eq(0), waits.eq(0)]
+            m.d.sync += [state.eq(StarbaseState.OUT), self.o_event.eq(0), waits.eq(0), fills.eq(0)]
         return m

@@ -222,12 +222,16 @@ def test_latency():
             if number == 2:
                 assert bench.answers == [(bench.last_beat + 1, 55)]
         assert not bench.events
+        await bench.receive(message(GAP_FILL, 5, 8), sizes=(40,))
+        assert bench.events == [(bench.last_beat + 2, {"GAP_FILL"})]
         # Now the framer shows the last beat; a cycle later it counts.
-        await bench.receive(message(HEARTBEAT, 5), sizes=(40,), rest=3)
+        await bench.receive(message(HEARTBEAT, 8), sizes=(40,), rest=3)
         assert bench.ctx.get(bench.session.i.payload.last)
-        assert bench.get("o_expected") == 5
+        assert bench.get("o_expected") == 8
         await bench.tick()
-        assert bench.get("o_expected") == 6
+        assert bench.get("o_expected") == 9 and bench.get("o_last_processed") == 7
+        await bench.tick()
+        assert bench.get("o_last_processed") == 8
 
     run(test)
 

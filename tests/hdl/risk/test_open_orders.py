@@ -310,6 +310,41 @@ def test_a_list_takes_two_cycles_a_row():
     run(test)
 
 
+def test_nothing_is_read_in_the_cycle_of_a_write():
+    """Block memory would give neither the old row nor the new one. So a list, a row and a worst
+    case take a cycle more if a write comes in theirs."""
+    lists, reads, queries = set(), set(), set()
+    for delay in range(12):
+        async def test(bench, dut, delay=delay):
+            ctx = bench.ctx
+            ctx.set(dut.i_list, 1)
+            await bench.tick()
+            ctx.set(dut.i_list, 0)
+            start = bench.cycle
+            await bench.tick(delay)
+            await bench.change("BROKEN", 9)         # writes what is there
+            while ctx.get(dut.o_listing):
+                await bench.tick()
+            lists.add(bench.cycle - start)
+            await bench.settle()
+            await bench.change("BROKEN", 9)
+            await bench.tick(delay)
+            start = bench.cycle
+            await bench.row(1)
+            reads.add(bench.cycle - start)
+            await bench.settle()
+            await bench.change("BROKEN", 9)
+            await bench.tick(delay)
+            start = bench.cycle
+            ctx.set(dut.i_query, 3)
+            while ctx.get(dut.o_worst.instrument) != 3:
+                await bench.tick()
+            queries.add(bench.cycle - start)
+
+        run(test)
+    assert (lists, reads, queries) == ({2 * ROWS, 2 * ROWS + 1}, {2, 3}, {3, 4})
+
+
 @pytest.mark.parametrize("rows", (1, 12))
 def test_rows(rows):
     with pytest.raises(ValueError, match="^OpenOrders rows must be a power of two of at least 2, "
