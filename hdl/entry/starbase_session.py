@@ -40,7 +40,8 @@ class StarbaseEvent(enum.Enum, shape=4):
     REPEATED = 7        # its number has been seen: nothing else is done with it
     GAP = 8             # numbers are missing before it. Comes beside the event of a message of the
     #                     session; a response or a gap fill is not taken
-    VERSION = 9         # beside the event: another schema version, so nothing is decoded of it
+    VERSION = 9         # beside the event, or a cycle before that of a gap fill: another schema
+    #                     version, so nothing is decoded of it
     IMPROPER = 10       # too short, or not at this time
 
 
