@@ -127,10 +127,11 @@ class SoupSession(wiring.Component):
         # Login Accepted: ten times what there is, and a digit more; two cycles each.
         reading, adds, at = Signal(), Signal(), Signal(range(_SEQUENCE.size))
         number, tenfold = Signal(64), Signal(64)
-        digit, is_space = digits.word_select(at, 4), spaces.bit_select(at, 1)
+        digit, is_space, is_right = Signal(4), Signal(), Signal()
+        m.d.sync += [digit.eq(digits.word_select(at, 4)), is_space.eq(spaces.bit_select(at, 1))]
         longer = Mux(is_space, number, tenfold + digit)
         starts = ~spaces & Cat(1, spaces)[:_SEQUENCE.size]      # of rows of digits: one there is
-        right = ~strange.any() & starts.any() & ((starts & (starts - 1)) == 0)
+        m.d.sync += is_right.eq(~strange.any() & starts.any() & ((starts & (starts - 1)) == 0))
 
         def event(which):
             return self.o_event[which.value].eq(1)
@@ -173,7 +174,7 @@ class SoupSession(wiring.Component):
                 m.d.sync += [number.eq(longer), at.eq(at + 1)]
                 with m.If(at == _SEQUENCE.size - 1):
                     m.d.sync += [reading.eq(0), self.o_hold.eq(0)]
-                    with m.If(right):
+                    with m.If(is_right):
                         m.d.sync += [event(SoupEvent.ACCEPTED), state.eq(SoupState.IN),
                                      self.o_next.eq(longer)]
                     with m.Else():
