@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -44,6 +45,9 @@ class Board(Protocol):
 
     def write32(self, offset: int, value: int) -> None:
         """Exactly one 4-byte write of BAR 0."""
+
+    def write_words(self, offset: int, values: Sequence[int]) -> None:
+        """A 4-byte write of BAR 0 for each value, in order, from ``offset`` on."""
 
     def close(self) -> None:
         """Let the board go. It keeps what was configured."""
@@ -104,6 +108,11 @@ class PcieBoard:
 
     def write32(self, offset: int, value: int) -> None:
         self._words[offset >> 2] = value
+
+    def write_words(self, offset: int, values: Sequence[int]) -> None:
+        # Item by item: a slice would be copied in pieces of any size.
+        for place, value in enumerate(values, offset >> 2):
+            self._words[place] = value
 
     def close(self) -> None:
         self._words.release()

@@ -11,17 +11,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MAGIC", "FIELDS", "HEADER_BYTES", "MODE_FREE", "MODE_PAUSED", "WRITE", "FAILED",
+__all__ = ["MAGIC", "FIELDS", "HEADER_BYTES", "MODE_FREE", "MODE_PAUSED", "WRITE", "BURST",
+           "BURST_WORDS", "FAILED",
            "Layout", "c_header"]
 
-MAGIC = 0x3230_6472_6163_7774       # "twcard02"
+MAGIC = 0x3330_6472_6163_7774       # "twcard03"
 HEADER_BYTES = 4096
 
 MODE_FREE = 0       # words are played as they come; idle time follows the wall clock
 MODE_PAUSED = 1     # time goes on only by bus accesses, and up to `run_target`
 
 WRITE = 1 << 32     # in `address`: the access is a write
+BURST = 1 << 33     # … a write of several words, `write_data` of them, which stand in the region
 FAILED = 1 << 32    # in `response_data`: the bus did not answer
+
+BURST_WORDS = 512   # at most
 
 #: Name and who writes it: what the word means.
 FIELDS = {
@@ -35,7 +39,7 @@ FIELDS = {
     "frame_slots": "card: slots in the frame ring",
     "frame_slot": "card: bytes of one",
     "address": "host: byte offset of the bus access, with WRITE",
-    "write_data": "host: what to write",
+    "write_data": "host: what to write, or how many words",
     "request": "host: number of the access; a change asks for it",
     "response": "card: number of the last access that is over",
     "response_data": "card: what was read, with FAILED",
@@ -61,7 +65,7 @@ FIELDS = {
 
 @dataclass(frozen=True)
 class Layout:
-    """Regions behind the header: event ring, frame ring, then the rings of words.
+    """Regions behind the header: event ring, frame ring, the rings of words, the words of a burst.
 
     A word to play has 64 bits of data and in ``rx_control`` 16 bits: the XGMII control bits, or
     SKIP with the number of idle cycles to skip as data. A transmitted word has its cycle too;
@@ -97,7 +101,7 @@ class Layout:
                                   ("frames", "u1", self.frame_slots * self.frame_slot),
                                   ("rx_data", "<u8", n), ("rx_control", "<u2", n),
                                   ("tx_cycle", "<u8", n), ("tx_data", "<u8", n),
-                                  ("tx_control", "u1", n)):
+                                  ("tx_control", "u1", n), ("burst", "<u4", BURST_WORDS)):
             result[name] = (offset, kind, count)
             offset += -(-count * np.dtype(kind).itemsize // 4096) * 4096
         return result
@@ -121,7 +125,8 @@ def c_header() -> str:
     lines += [f"  {name} = {place}," for place, name in enumerate(FIELDS)]
     lines += ["};"]
     for name, value in (("kHeaderBytes", HEADER_BYTES), ("kModePaused", MODE_PAUSED),
-                        ("kWrite", WRITE), ("kFailed", FAILED), ("kSkip", Layout.SKIP)):
+                        ("kWrite", WRITE), ("kBurst", BURST), ("kFailed", FAILED),
+                        ("kSkip", Layout.SKIP)):
         lines.append(f"constexpr uint64_t {name} = {value:#x};")
     lines += ["}", ""]
     return "\n".join(lines)

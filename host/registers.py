@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 
 from tickwire.gateware.config import GatewayConfig
@@ -175,9 +176,9 @@ class Registers:
         entry = self._entry(name, Window)
         if len(data) > 4 * entry.words:
             raise RegisterError(f"{name} holds {4 * entry.words} bytes, not {len(data)}")
-        offset = self._map.offset(name)
-        for k in range(0, len(data), 4):
-            self._board.write32(offset + k, int.from_bytes(data[k:k + 4], "little"))
+        words = data + bytes(-len(data) % 4)
+        self._board.write_words(self._map.offset(name),
+                                struct.unpack(f"<{len(words) // 4}I", words))
 
     def counters(self) -> dict[str, int]:
         """All counters by name, in the order in which a frame meets them."""

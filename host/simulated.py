@@ -9,12 +9,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from tickwire.host.card_memory import (
+    BURST,
+    BURST_WORDS,
     FAILED,
     FIELDS,
     HEADER_BYTES,
@@ -165,13 +167,15 @@ class SimulatedBoard:
                             f"during {what}: close this gateway and open a new one. "
                             f"The card's last words: {tail or 'none'}")
 
-    def _access(self, address: int, value: int, what: str) -> int:
+    def _access(self, address: int, value: int, what: str,
+                burst: Sequence[int] = ()) -> int:
         with self._lock:
             # Of several hosts one has the mailbox; the kernel gives it back when a host dies.
             fcntl.flock(self._file, fcntl.LOCK_EX)
             try:
                 # A host that was killed may have left an access under way.
                 self._wait(lambda: self._get("response") == self._get("request"), what)
+                self._region("burst")[:len(burst)] = burst
                 self._set("address", address)
                 self._set("write_data", value)
                 number = self._get("response") + 1
@@ -192,6 +196,13 @@ class SimulatedBoard:
     def write32(self, offset: int, value: int) -> None:
         """One bus access; it is over when this returns."""
         self._access(offset | WRITE, value, f"a write to BAR offset {offset:#06x}")
+
+    def write_words(self, offset: int, values: Sequence[int]) -> None:
+        """A bus access for each value; all are over when this returns."""
+        for at in range(0, len(values), BURST_WORDS):
+            words = values[at:at + BURST_WORDS]
+            self._access(offset + 4 * at | WRITE | BURST, len(words),
+                         f"{len(words)} writes from BAR offset {offset + 4 * at:#06x} on", words)
 
     @property
     def accesses(self) -> int:

@@ -73,7 +73,8 @@ def serve(name: str, library: Path, layout: Layout, *, core_hz: int, owner: int 
                              ("frame_slot", layout.frame_slot)):
             header[_FIELD[field]] = value
         base = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-        names = ("events", "frames", "rx_data", "rx_control", "tx_cycle", "tx_data", "tx_control")
+        names = ("events", "frames", "rx_data", "rx_control", "tx_cycle", "tx_data", "tx_control",
+                 "burst")
         places = [base, *(base + layout.regions()[region][0] for region in names)]
         regions = (ctypes.c_void_p * len(places))(*places)
         functions = load_library(library)

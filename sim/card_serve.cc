@@ -16,6 +16,7 @@ struct Regions {
   uint16_t *rx_control;
   uint64_t *tx_cycle, *tx_data;
   uint8_t *tx_control;
+  uint32_t *burst;
 };
 
 uint64_t now_ns() {
@@ -93,6 +94,7 @@ class Card : tickwire::TxSink {
     const bool paused = load(card::mode) == card::kModePaused;
     if (!accessing_ && load(card::request) != load(card::response)) {
       const uint64_t address = load(card::address);
+      const bool burst = address & card::kBurst;
       if (at_rest()) {
         // A host that reads a clock finds it right: what is skipped shows in it 3 cycles later,
         // and is sampled one after the strobe.
@@ -100,8 +102,8 @@ class Card : tickwire::TxSink {
         core_.idle();
       }
       writing_ = address & card::kWrite;
-      core_.begin_access(writing_, static_cast<uint32_t>(address),
-                         static_cast<uint32_t>(load(card::write_data)));
+      core_.begin_access(writing_, static_cast<uint32_t>(address) + 4 * burst_,
+                         burst ? r_.burst[burst_] : static_cast<uint32_t>(load(card::write_data)));
       accessing_ = true;
     }
     if (tx_full()) return false;
@@ -131,9 +133,14 @@ class Card : tickwire::TxSink {
     if (accessing_ && !core_.busy()) {
       store(card::response_data, core_.failed() ? card::kFailed : core_.read_data());
       store(card::accesses, load(card::accesses) + 1);
+      accessing_ = false;
+      // Of a burst the host hears when its last word is written, or the first one failed.
+      if (load(card::address) & card::kBurst && !core_.failed() &&
+          ++burst_ < load(card::write_data))
+        return true;
+      burst_ = 0;
       publish();
       store(card::response, load(card::request));
-      accessing_ = false;
     }
     return true;
   }
@@ -197,6 +204,7 @@ class Card : tickwire::TxSink {
   uint64_t base_wall_ = 0, base_age_ = 0;  // from when on it follows the wall clock
   bool accessing_ = false, writing_ = false, played_ = false;
   unsigned asked_ = 0;
+  uint32_t burst_ = 0;  // words of a burst that are written
   std::unique_ptr<tickwire::WireBridge> bridge_;
   tickwire::Core core_;
 };

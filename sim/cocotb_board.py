@@ -7,6 +7,7 @@ This module runs inside the simulator. The host package's calls block, so they g
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 import cocotb
@@ -53,6 +54,11 @@ class CocotbBoard:
         """One bus access. BusError if it is not acknowledged."""
         self.fresh = False
         resume(self._access)(offset, value)
+
+    def write_words(self, offset: int, values: Sequence[int]) -> None:
+        """A bus access for each value. BusError if one is not acknowledged."""
+        for number, value in enumerate(values):
+            self.write32(offset + 4 * number, value)
 
     def close(self) -> None:
         """The simulation ends with its test."""

@@ -19,7 +19,7 @@ with their initial values.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -221,6 +221,11 @@ class Engine:
         """Event records written into the ring since reset."""
         value: int = self._library.tickwire_events(self._open())
         return value
+
+    def write_words(self, offset: int, values: Sequence[int]) -> None:
+        """A bus access for each value. BusError if one is not acknowledged."""
+        for number, value in enumerate(values):
+            self.write32(offset + 4 * number, value)
 
     def close(self) -> None:
         """Free the gateware. The ring stays readable."""

@@ -40,5 +40,9 @@ class FakeBoard:
         self.accesses.append(("write", offset, value))
         self.memory[offset] = value
 
+    def write_words(self, offset, values):
+        for number, value in enumerate(values):
+            self.write32(offset + 4 * number, value)
+
     def close(self):
         pass
