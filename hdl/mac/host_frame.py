@@ -1,23 +1,38 @@
-"""A frame or a datagram that the host wrote, sent once or many times."""
+"""A frame, a datagram or a message that the host wrote, sent once or many times."""
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import wiring
+from amaranth.lib import enum, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from tickwire.hdl.phy.xgmii import LANES
 from tickwire.hdl.stream.packet import packet_stream
 
-__all__ = ["HostFrame", "MINIMUM_LENGTH", "MAXIMUM_LENGTH", "DATAGRAM_HEAD", "LONGEST_DATAGRAM"]
+__all__ = ["HostFrame", "HostFrameKind", "MINIMUM_LENGTH", "MAXIMUM_LENGTH"]
 
 MINIMUM_LENGTH = 14         # bytes: addresses and type
 MAXIMUM_LENGTH = 1514       # bytes without FCS
-DATAGRAM_HEAD = 8           # bytes: address and ports
-LONGEST_DATAGRAM = DATAGRAM_HEAD + 1472
+_SESSION_BITS = 6           # index of a TCP session
 _WORD = 4                   # bytes that the host writes at a time
 
 
+class HostFrameKind(enum.Enum, shape=2):
+    """What the host wrote."""
+
+    FRAME = 0
+    DATAGRAM = 1            # a head (see ``DatagramDoor``) and a payload
+    MESSAGE = 2             # for a TCP session
+
+
+# Of each kind: least and most bytes, and by how much it becomes longer as a frame.
+_BOUNDS = {
+    HostFrameKind.FRAME: (MINIMUM_LENGTH, MAXIMUM_LENGTH, 0),
+    HostFrameKind.DATAGRAM: (8, 8 + 1472, 42 - 8),
+    HostFrameKind.MESSAGE: (1, 1460, 54),
+}
+
+
 class HostFrame(wiring.Component):
-    """Buffer for one raw frame, or one datagram, in words of 32 bits, and the sender of it.
+    """Buffer for one thing that the host sends, in words of 32 bits, and the sender of it.
 
     Byte n of the frame is byte n mod 4 (the least significant is 0) of word n div 4. The host must
     not write while ``o_busy``; what it writes then may or may not be in the frames that follow.
@@ -41,9 +56,11 @@ class HostFrame(wiring.Component):
         Send what is in the buffer.
     i_length : In, 11 bits
         With ``i_send``: bytes without FCS, 14 to 1514. The MAC pads to 60. Of a datagram: bytes
-        with its head (see ``DatagramDoor``), 8 to 1480.
-    i_datagram : In, 1 bit
-        With ``i_send``: it is a datagram.
+        with its head, 8 to 1480. Of a message: 1 to 1460.
+    i_kind : In, HostFrameKind
+        With ``i_send``.
+    i_session : In, 6 bits
+        With ``i_send``: whose the message is.
     i_repeat : In, 16 bits
         With ``i_send``: how often; 0 is once, too.
     i_cap : In, 11 bits
@@ -52,8 +69,10 @@ class HostFrame(wiring.Component):
     i_stop : In, 1 bit
         No further repetition; the frame in progress is finished.
     o : Out, packet_stream(8)
-    o_datagram : Out, 1 bit
-        What stands at ``o`` is a datagram.
+    o_kind : Out, HostFrameKind
+        What stands at ``o``.
+    o_session : Out, 6 bits
+        Whose message stands there.
     o_busy : Out, 1 bit
         From the cycle after ``i_send`` until the last beat has been accepted.
     o_count_refused : Out, 1 bit
@@ -76,12 +95,14 @@ class HostFrame(wiring.Component):
             "i_enable": In(1),
             "i_send": In(1),
             "i_length": In(range(2048)),
-            "i_datagram": In(1),
+            "i_kind": In(HostFrameKind),
+            "i_session": In(_SESSION_BITS),
             "i_repeat": In(16),
             "i_cap": In(range(2048), init=MAXIMUM_LENGTH),
             "i_stop": In(1),
             "o": Out(packet_stream(LANES)),
-            "o_datagram": Out(1),
+            "o_kind": Out(HostFrameKind),
+            "o_session": Out(_SESSION_BITS),
             "o_busy": Out(1),
             "o_count_refused": Out(1),
         })
@@ -135,12 +156,12 @@ class HostFrame(wiring.Component):
         with m.If(self.i_stop):
             m.d.sync += remaining.eq(0)
 
-        least = Mux(self.i_datagram, DATAGRAM_HEAD, MINIMUM_LENGTH)
-        most = Mux(self.i_datagram, LONGEST_DATAGRAM, MAXIMUM_LENGTH)
-        # A datagram's head gives way to 42 bytes of headers.
-        grows = Mux(self.i_datagram, MAXIMUM_LENGTH - LONGEST_DATAGRAM, 0)
-        allowed = ((self.i_length >= least) & (self.i_length <= most)
-                   & (self.i_length + grows <= self.i_cap))
+        allowed = Signal()
+        with m.Switch(self.i_kind):
+            for kind, (least, most, headers) in _BOUNDS.items():
+                with m.Case(kind):
+                    m.d.comb += allowed.eq((self.i_length >= least) & (self.i_length <= most)
+                                           & (self.i_length + headers <= self.i_cap))
         m.d.sync += self.o_count_refused.eq(self.i_send & (self.o_busy | ~allowed))
         with m.If(self.i_send & ~self.o_busy & allowed):
             m.d.sync += [
@@ -148,7 +169,8 @@ class HostFrame(wiring.Component):
                 index.eq(0),
                 final.eq((self.i_length - 1)[3:]),
                 final_end.eq((self.i_length - 1)[:3] + 1),
-                self.o_datagram.eq(self.i_datagram),
+                self.o_kind.eq(self.i_kind),
+                self.o_session.eq(self.i_session),
                 remaining.eq(Mux(self.i_repeat == 0, 0, self.i_repeat - 1)),
             ]
         return m

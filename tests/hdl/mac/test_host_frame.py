@@ -4,7 +4,7 @@
 import pytest
 from amaranth.hdl import Cat
 from amaranth.sim import Simulator
-from tickwire.hdl.mac.host_frame import HostFrame
+from tickwire.hdl.mac.host_frame import HostFrame, HostFrameKind
 from xgmii_bench import seeded
 
 
@@ -57,15 +57,17 @@ class Card:
             ctx.set(self.dut.i_enable, 0)
             ctx.set(self.dut.i_data, self.rng.getrandbits(32))
 
-    async def send(self, ctx, length, repeat=1, datagram=False):
+    async def send(self, ctx, length, repeat=1, kind=HostFrameKind.FRAME, session=0):
         ctx.set(self.dut.i_length, length)
-        ctx.set(self.dut.i_datagram, datagram)
+        ctx.set(self.dut.i_kind, kind)
+        ctx.set(self.dut.i_session, session)
         ctx.set(self.dut.i_repeat, repeat)
         ctx.set(self.dut.i_send, 1)
         await self.tick(ctx)
         ctx.set(self.dut.i_send, 0)
         ctx.set(self.dut.i_length, self.rng.randrange(2048))
-        ctx.set(self.dut.i_datagram, self.rng.getrandbits(1))
+        ctx.set(self.dut.i_kind, self.rng.randrange(3))
+        ctx.set(self.dut.i_session, self.rng.getrandbits(6))
         ctx.set(self.dut.i_repeat, self.rng.randrange(100))
 
     async def finish(self, ctx):
@@ -177,23 +179,30 @@ def test_refusals():
     assert card.frames() == [bytes(100)] and card.refused == 6
 
 
-def test_datagrams_have_lengths_of_their_own():
-    """8 to 1480; 34 less than a frame's where a cap is set, for 42 bytes of headers less 8."""
+@pytest.mark.parametrize("kind, most, headers", [
+    (HostFrameKind.DATAGRAM, 1480, 34),     # 42 bytes of headers for a head of 8
+    (HostFrameKind.MESSAGE, 1460, 54),
+])
+def test_what_becomes_a_frame_has_lengths_of_its_own(kind, most, headers):
+    least = 8 if kind is HostFrameKind.DATAGRAM else 1
+
     async def script(card, ctx):
         octets = card.rng.randbytes(1480)
         await card.write(ctx, octets)
-        for length, cap in ((7, 1514), (1481, 1514), (67, 100)):
+        fits = 100 - headers
+        for length, cap in ((least - 1, 1514), (most + 1, 1514), (fits + 1, 100)):
             ctx.set(card.dut.i_cap, cap)
-            await card.send(ctx, length, datagram=True)
+            await card.send(ctx, length, kind=kind)
             assert not ctx.get(card.dut.o_busy)
-        for length, cap in ((8, 1514), (1480, 1514), (66, 100), (13, 1514)):
+        for length, cap in ((least, 1514), (most, 1514), (fits, 100), (13, 1514)):
             ctx.set(card.dut.i_cap, cap)
-            await card.send(ctx, length, datagram=True)
-            assert ctx.get(card.dut.o_datagram)
+            session = card.rng.getrandbits(6)
+            await card.send(ctx, length, kind=kind, session=session)
+            assert ctx.get(card.dut.o_kind) == kind and ctx.get(card.dut.o_session) == session
             await card.finish(ctx)
             assert card.frames()[-1] == octets[:length]
         await card.send(ctx, 14)
-        assert not ctx.get(card.dut.o_datagram)
+        assert ctx.get(card.dut.o_kind) == HostFrameKind.FRAME
         await card.finish(ctx)
 
     assert Card().run(script).refused == 3
