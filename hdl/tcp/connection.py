@@ -112,6 +112,7 @@ class Status(data.Struct):
     state: State
     event: Event            # last one
     retransmissions: 16     # since it was opened; stays at its largest value
+    pending: 1              # bytes of it are on their way to the host
     sequence: 32            # [SND.NXT]
     unacknowledged: 32      # [SND.UNA]
     peer_window: 16         # [SND.WND]

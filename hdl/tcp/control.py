@@ -11,6 +11,7 @@ from tickwire.hdl.tcp.connection import (
     Notice,
     OrderView,
     Refusal,
+    State,
     Status,
     TcpSettings,
 )
@@ -94,7 +95,7 @@ class TcpControl(wiring.Component):
     o_event : Out, strobe(Notice)
     i_status_session : In, 6 bits
     o_status : Out, Status
-        1 cycle later.
+        2 cycles later.
     o_count_limited, o_count_untimely : Out, 1 bit
         See :class:`SessionVisits`.
     """
@@ -176,10 +177,13 @@ class TcpControl(wiring.Component):
             self.o_count_limited.eq(visits.o_count_limited),
             self.o_count_untimely.eq(visits.o_count_untimely),
         ]
-        hot = registers.o_hot[2]
+        hot, state = registers.o_hot[2], Signal(State)
+        # Of the same moment as what the tally says: with a FIN there may be bytes to come.
+        m.d.sync += state.eq(hot.state)
         m.d.comb += [
-            self.o_status.state.eq(hot.state), self.o_status.event.eq(visits.o_tally.event),
+            self.o_status.state.eq(state), self.o_status.event.eq(visits.o_tally.event),
             self.o_status.retransmissions.eq(visits.o_tally.retransmissions),
+            self.o_status.pending.eq(visits.o_tally.pending),
             self.o_status.sequence.eq(registers.o_next[2]),
             self.o_status.unacknowledged.eq(hot.unacknowledged),
             self.o_status.peer_window.eq(hot.peer_window),

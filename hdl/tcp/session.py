@@ -4,6 +4,8 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from tickwire.hdl.stream.packet import strobe
+from tickwire.hdl.tcp.connection import OrderView
+from tickwire.hdl.tcp.segment import Left
 
 __all__ = ["SessionState", "Acknowledgement", "Commit", "TransmitSession"]
 
@@ -53,6 +55,11 @@ class TransmitSession(wiring.Component):
     far its own data was received and processed. It does not touch what commits advance, so
     the two need no arbiter and may come in the same cycle.
 
+    With ``i_follow`` the connection is the TCP engine's: everything of TCP follows ``i_tcp``, a
+    cycle later, while SND.NXT is counted here too, so that it is right in the cycle after each
+    commit; ``i_left`` says what else the engine has sent in this session. A load then only counts
+    for what is the venue's.
+
     Latency: ``o`` shows a load, a commit or an acknowledgement 1 cycle after its strobe;
     ``o_window_ok`` follows a commit after 2 cycles, a load or an acknowledgement after 3; in the
     two cycles before it shows a loaded session's window, it is 0.
@@ -67,6 +74,12 @@ class TransmitSession(wiring.Component):
     i_load : strobe of :class:`SessionState`
     i_acknowledge : strobe of :class:`Acknowledgement`
     i_commit : strobe of :class:`Commit`
+    i_follow : 1 bit
+    i_tcp : OrderView
+    i_room : 1 bit
+        The engine can keep an order for retransmission. 2 cycles after a commit it must know of it.
+    i_left : strobe(Left)
+        Of this session only; what was sent again changes nothing.
     o : :class:`SessionState`
         Closed and all zeros after reset.
     o_window_ok : 1 bit
@@ -89,6 +102,10 @@ class TransmitSession(wiring.Component):
             "i_load": In(strobe(SessionState)),
             "i_acknowledge": In(strobe(Acknowledgement)),
             "i_commit": In(strobe(Commit)),
+            "i_follow": In(1),
+            "i_tcp": In(OrderView),
+            "i_room": In(1),
+            "i_left": In(strobe(Left)),
             "o": Out(SessionState),
             "o_window_ok": Out(1),
         })
@@ -96,7 +113,11 @@ class TransmitSession(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         state = Signal(SessionState)
-        m.d.comb += self.o.eq(state)
+        open_ = Signal()            # the engine's connection is
+        m.d.comb += [
+            self.o.eq(state),
+            self.o.open.eq(state.open & (open_ | ~self.i_follow)),
+        ]
 
         commit = self.i_commit.payload
         with m.If(self.i_commit.valid & (commit.sequence == state.sequence)):
@@ -110,15 +131,31 @@ class TransmitSession(wiring.Component):
                 m.d.sync += state[member].eq(self.i_acknowledge.payload[member])
         with m.If(self.i_load.valid):
             m.d.sync += state.eq(self.i_load.payload)
+        with m.If(self.i_follow):
+            tcp = self.i_tcp
+            m.d.sync += open_.eq(tcp.open)
+            m.d.sync += [state[name].eq(tcp[name]) for name in (
+                "unacknowledged", "peer_window", "acknowledgement", "window")]
+            left = self.i_left.payload
+            with m.If(~open_):
+                m.d.sync += state.sequence.eq(tcp.sequence)
+            with m.Elif(self.i_left.valid & (left.sequence == state.sequence)):
+                m.d.sync += state.sequence.eq(state.sequence + left.length)
+            with m.Elif(self.i_load.valid):
+                m.d.sync += state.sequence.eq(state.sequence)
 
         # last sequence number at which the largest segment may begin
         last_start = Signal(32, init=(1 << 32) - self.largest)
         room = Signal(32)
         loaded = Signal()       # `last_start` still belongs to the session before
-        m.d.comb += room.eq(last_start - state.sequence)
+        window_ok = Signal()
+        m.d.comb += [
+            room.eq(last_start - state.sequence),
+            self.o_window_ok.eq(window_ok & (self.i_room | ~self.i_follow)),
+        ]
         m.d.sync += [
             last_start.eq(state.unacknowledged + state.peer_window - self.largest),
-            self.o_window_ok.eq(~room[31] & ~self.i_load.valid & ~loaded),
+            window_ok.eq(~room[31] & ~self.i_load.valid & ~loaded),
             loaded.eq(self.i_load.valid),
         ]
         return m

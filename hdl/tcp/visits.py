@@ -53,6 +53,7 @@ class Tally(data.Struct):
 
     event: Event
     retransmissions: 16
+    pending: 1              # bytes were delivered that are not consumed yet
 
 
 class SessionVisits(wiring.Component):
@@ -264,6 +265,7 @@ class SessionVisits(wiring.Component):
             write.addr.eq(visit.session), write.data.eq(grown), write.en.eq(keeps),
             noted.addr.eq(visit.session), noted.en.eq(keeps),
             noted.data.event.eq(grown.event), noted.data.retransmissions.eq(grown.retransmissions),
+            noted.data.pending.eq(grown.buffered != 0),
             shown.addr.eq(self.i_tally), self.o_tally.eq(shown.data),
             self.o_write.valid.eq(keeps), there.session.eq(visit.session), there.hot.eq(hot),
             there.fresh.eq(visit.opens), there.sequence.eq(number),

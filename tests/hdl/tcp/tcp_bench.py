@@ -87,9 +87,10 @@ class Bench(Engine):
     async def read(self, session=0):
         self.ctx.set(self.dut.i_status_session, session)
         await self.cycle()
+        await self.cycle()
         status = self.ctx.get(self.dut.o_status)
         result = {name: getattr(status, name) for name in (
-            "retransmissions", "sequence", "unacknowledged", "peer_window", "usable_window",
+            "retransmissions", "pending", "sequence", "unacknowledged", "peer_window", "usable_window",
             "acknowledgement", "window")}
         return result | {"state": State(status.state), "event": Event(status.event)}
 

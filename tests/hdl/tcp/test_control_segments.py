@@ -218,6 +218,23 @@ def test_what_is_beyond_the_window_is_cut_off():
     run(script, consume=False)
 
 
+def test_bytes_on_their_way_to_the_host_are_pending():
+    """With a FIN in the same segment: never CLOSE-WAIT and nothing pending before they arrived."""
+    async def script(bench):
+        ours, theirs = await bench.opened()
+        assert not (await bench.read())["pending"]
+        bench.hear(theirs, "FA", ack=ours, data=bytes(10))
+        for _ in range(60):
+            status = await bench.read()
+            assert status["pending"] == (status["state"] == State.CLOSE_WAIT)
+        assert status["pending"]
+        bench.consumed.append({"session": 0, "length": 10})
+        await bench.quiet()
+        assert not (await bench.read())["pending"]
+
+    run(script, consume=False)
+
+
 def test_the_window_opens_in_large_steps_and_never_shrinks():
     """3.8.6.2.2 (MUST-39), and SHLD-14."""
     async def script(bench):
@@ -239,6 +256,7 @@ def test_the_window_opens_in_large_steps_and_never_shrinks():
         await bench.quiet()
         assert (await bench.read())["window"] == 1072
         bench.hear(theirs + 2000, "A", ack=ours, data=bytes(900))
+        await bench.quiet()
         bench.consumed.append({"session": 0, "length": 100})
         await bench.quiet()
         assert bench.taken()[-1]["window"] == 2048 - 800
