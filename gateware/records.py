@@ -5,8 +5,9 @@ bytes long. All kinds end in the same 8 bytes. The last byte holds the phase bit
 last, and it is the negation of what stood there on the round before, so a reader knows that the
 record is whole.
 
-The frame ring has slots, one a received frame: a header of 16 bytes, which ends in a phase byte as
-an event record does, then the frame without its FCS.
+The frame ring has slots, one a received frame, or one a piece of what a TCP session has received: a
+header of 16 bytes, which ends in a phase byte as an event record does, then the frame without its
+FCS or the bytes.
 """
 
 from dataclasses import dataclass
@@ -134,7 +135,7 @@ FRAME_HEADER = (
     RecordField("cycle", 64, "When it left for the ring.", "cycles"),
     RecordField("sequence", 32, "Number of the frame, modulo 2^32."),
     RecordField("length", 16, "Bytes without FCS.", "bytes"),
-    RecordField("reserved", 8, "0."),
+    RecordField("source", 8, "0: a received frame. n + 1: bytes that TCP session n has received."),
     RecordField("phase", 8, "1 on the first round, 0 on the second, and so on."),
 )
 FRAME_HEADER_BYTES = sum(part.width for part in FRAME_HEADER) // 8

@@ -22,13 +22,14 @@ class Writer:
     def __init__(self, board):
         self.board, self.produced = board, 0
 
-    def write(self, count):
+    def write(self, count, source=0):
         for _ in range(count):
             slot = self.board.frame_ring.reshape(-1, SLOT)[self.produced % COUNT]
             data = self.frame(self.produced)
             slot[FRAME_HEADER_BYTES:FRAME_HEADER_BYTES + len(data)] = data
             header = slot[:FRAME_HEADER_BYTES].view(HEADER)
             header["cycle"], header["length"] = 10 * self.produced, len(data)
+            header["source"] = source
             header["phase"] = (self.produced // COUNT & 1) ^ 1
             self.produced += 1
 
@@ -73,6 +74,51 @@ def test_the_next_reader_goes_on_where_the_last_one_stopped(board):
     frames.poll(0)
     again = Frames(board.frame_ring, registers_of(board), SLOT)
     assert [one.cycle for one in again.poll()] == [50, 60, 70, 80]
+
+
+def test_each_source_has_a_queue_and_slots_go_back_in_order(board):
+    registers = registers_of(board)
+    writer, frames = Writer(board), Frames(board.frame_ring, registers, SLOT)
+    frames.poll()
+    for source in (0, 4, 1, 4, 0):
+        writer.write(1, source)
+
+    def numbers(found):
+        return [one.cycle // 10 for one in found]
+
+    assert numbers(frames.received(3)) == [1, 3] and numbers(frames.received(2)) == []
+    assert frames.received(3) == [] and registers.read("FRAMES_CONSUMED") == 0, "0 is the oldest"
+    assert numbers(frames.poll()) == [0, 4] and frames.poll() == []
+    assert registers.read("FRAMES_CONSUMED") == 2
+    assert numbers(frames.received(0)) == [2] and frames.received(0) == []
+    assert registers.read("FRAMES_CONSUMED") == 5
+    # Many rounds, in any order of sources and of reading
+    rng, expected, got = np.random.default_rng(1), {0: [], 1: [], 5: []}, {0: [], 1: [], 5: []}
+    for _ in range(300):
+        for _ in range(rng.integers(8)):
+            if writer.produced - registers.read("FRAMES_CONSUMED") < COUNT:
+                source = int(rng.choice([0, 1, 5]))
+                expected[source].append(writer.produced)
+                writer.write(1, source)
+        source = int(rng.choice([0, 1, 5]))
+        found = frames.received(source - 1) if source else frames.poll(int(rng.integers(1, 9)))
+        assert all(bytes(one.data) == bytes(writer.frame(one.cycle // 10)) for one in found)
+        got[source] += numbers(found)
+    for source in (0, 1, 5, 0, 1, 5):
+        while found := frames.poll() if source == 0 else frames.received(source - 1):
+            got[source] += numbers(found)
+    assert got == expected and registers.read("FRAMES_CONSUMED") == writer.produced > 400
+
+
+def test_frames_that_nobody_polls_for_are_given_back(board):
+    registers = registers_of(board)
+    writer, frames = Writer(board), Frames(board.frame_ring, registers, SLOT)
+    assert frames.received(0) == []
+    writer.write(20)
+    writer.write(1, source=1)
+    (piece,) = frames.received(0)
+    assert bytes(piece.data) == bytes(writer.frame(20))
+    assert frames.received(0) == [] and registers.read("FRAMES_CONSUMED") == 21
 
 
 def test_a_board_without_a_ring_has_no_frames(fake_board):
