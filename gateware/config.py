@@ -26,6 +26,8 @@ class GatewayConfig:
     level_queue: int = 512      # level changes that wait for the book
     max_frame: int = 1518       # bytes with FCS, without VLAN tag
     frame_slot: int = 2048      # bytes of a slot of the host's frame ring
+    tcp_sessions: int = 4       # connections at a time, 1 to 64
+    tcp_largest: int = 1460     # bytes of a message in one segment
     core_hz: int = 156_250_000  # rate of the core clock in simulation
     pps: bool = False           # a pin for a pulse per second, whose edges are stamped
     skips: bool = False         # simulation: the clocks can leap over idle time
@@ -46,6 +48,12 @@ class GatewayConfig:
             raise ValueError(f"GatewayConfig.frame_slot must hold a frame of max_frame "
                              f"({self.max_frame}) bytes with tags and a header, "
                              f"not {self.frame_slot}")
+        if not 1 <= self.tcp_sessions <= 64:
+            raise ValueError(f"GatewayConfig.tcp_sessions must be 1 to 64, not "
+                             f"{self.tcp_sessions}")
+        if self.tcp_largest != 1460:
+            raise ValueError("GatewayConfig.tcp_largest must be 1460, what a frame holds, "
+                             f"not {self.tcp_largest}")
         if not self.row_levels <= self.levels:
             raise ValueError(f"GatewayConfig.row_levels must be at most levels ({self.levels}), "
                              f"not {self.row_levels}")

@@ -2,11 +2,11 @@
 
 import zlib
 
-from amaranth.hdl import Elaboratable, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal, Value
 from amaranth.lib import data
 from tickwire.hdl.entry.intent import Reason
 from tickwire.hdl.ip.edge import EdgeCounts
-from tickwire.hdl.mac.host_frame import MAXIMUM_LENGTH
+from tickwire.hdl.mac.host_frame import MAXIMUM_LENGTH, HostFrameKind
 from tickwire.hdl.wire.deribit import DERIBIT
 from tickwire.hdl.wire.ethernet import multicast_mac
 
@@ -20,7 +20,7 @@ COUNTED = {
     "REPLY": "reply_queue", "HOST_RECEIVE": "host_receive", "FEED": "feed",
     "BOOK": "book", "STRATEGY": "strategy", "ARMING": "arming", "TX": "mac_transmit",
     "HOST_FRAME": "host_frame", "HOST_ORDER": "host_orders", "EVENT": "event_log",
-    "LINK": "link_fault", "PAUSE": "pause_timer", "ETHER_STATS": "ether_statistics",
+    "TCP": "tcp", "LINK": "link_fault", "PAUSE": "pause_timer", "ETHER_STATS": "ether_statistics",
     "IF": "interface_statistics",
 }
 
@@ -70,6 +70,7 @@ class Control(Elaboratable):
         self.connect_settings(m)
         self.connect_network(m)
         self.connect_edge(m)
+        self.connect_tcp(m)
         self.connect_arming(m)
         self.connect_trading(m)
         self.connect_watch(m)
@@ -163,6 +164,56 @@ class Control(Elaboratable):
             bank.i_status.link_up.eq(self.path.link_fault.o_up),
         ]
 
+    def connect_tcp(self, m):
+        bank, tcp, call = self.bank, self.path.tcp, self.bank.o_tcp_call
+        settings, command, status = tcp.i_tcp_settings, tcp.i_command.payload, tcp.o_status
+        wanted = bank.o_tcp_tick_period
+        m.d.sync += self.path.tcp_ticks.i_period.eq(
+            Mux(wanted == 0, bank.config.core_hz // 1000, wanted))
+        m.d.comb += [
+            settings.address.eq(bank.o_ipv4_address),
+            settings.secret.eq(Cat(bank.o_tcp_secret_low, bank.o_tcp_secret_high)),
+            settings.keep_alive.eq(bank.o_tcp_keep_alive),
+            settings.user_timeout.eq(bank.o_tcp_user_timeout),
+            settings.syn_timeout.eq(bank.o_tcp_syn_timeout),
+            settings.delayed_ack.eq(bank.o_tcp_enable.delayed_ack),
+            tcp.i_claim_all.eq(bank.o_tcp_enable.claim_all & bank.o_ipv4_address.any()),
+            tcp.i_order_session.eq(bank.o_tcp_orders.session),
+            self.path.session.i_follow.eq(bank.o_tcp_orders.enable),
+            tcp.i_status_session.eq(bank.o_tcp_select),
+            bank.i_tcp_busy.eq(tcp.i_command.valid),
+            bank.i_tcp_state.state.eq(status.state.as_value()),
+            bank.i_tcp_state.event.eq(status.event.as_value()),
+            bank.i_tcp_state.retransmissions.eq(status.retransmissions),
+            bank.i_tcp_state.pending.eq(status.pending),
+            bank.i_tcp_send_next.eq(status.sequence),
+            bank.i_tcp_send_unacknowledged.eq(status.unacknowledged),
+            bank.i_tcp_send_window.eq(status.peer_window),
+            bank.i_tcp_usable_window.eq(status.usable_window),
+            bank.i_tcp_receive_next.eq(status.acknowledgement),
+            bank.i_tcp_receive_window.eq(status.window),
+        ]
+        with m.If(tcp.i_command.ready):
+            m.d.sync += tcp.i_command.valid.eq(0)
+        with m.If(call.valid & ~tcp.i_command.valid):
+            m.d.sync += [
+                tcp.i_command.valid.eq(1),
+                command.session.eq(call.payload.session),
+                command.kind.eq(call.payload.kind),
+                command.keep_alive.eq(call.payload.keep_alive),
+                command.again.eq(call.payload.again),
+                command.end.mac.eq(bank.o_tcp_peer_mac),
+                command.end.address.eq(bank.o_tcp_peer_address),
+                command.end.port.eq(bank.o_tcp_ports.peer),
+                command.end.local_port.eq(bank.o_tcp_ports.own),
+            ]
+        with m.If(tcp.o_message.valid):
+            m.d.sync += [
+                bank.i_tcp_messages.eq(bank.i_tcp_messages + 1),
+                bank.i_tcp_message_result.refused.eq(tcp.o_message.payload.refused),
+                bank.i_tcp_message_result.reason.eq(tcp.o_message.payload.reason.as_value()),
+            ]
+
     def connect_arming(self, m):
         bank, arming = self.bank, self.path.arming
         m.d.comb += [
@@ -214,15 +265,19 @@ class Control(Elaboratable):
             bank.i_book_change_id.eq(level.change_id),
             bank.i_book_max_depth.eq(self.path.book.o_max_depth),
         ]
-        frame, send, datagram = self.path.host_frame, bank.o_frame_send, bank.o_datagram_send
+        frame, send = self.path.host_frame, bank.o_frame_send
+        datagram, message = bank.o_datagram_send, bank.o_tcp_message
         m.d.comb += [
             frame.i_enable.eq(bank.o_frame.write),
             frame.i_address.eq(bank.o_frame.address),
             frame.i_data.eq(bank.o_frame.data),
-            frame.i_send.eq(send.valid | datagram.valid),
-            frame.i_datagram.eq(datagram.valid),
-            frame.i_length.eq(Mux(datagram.valid, datagram.payload.length, send.payload.length)),
-            frame.i_repeat.eq(Mux(datagram.valid, 0, send.payload.repeat)),
+            frame.i_send.eq(send.valid | datagram.valid | message.valid),
+            frame.i_kind.eq(Mux(datagram.valid, HostFrameKind.DATAGRAM, Mux(
+                message.valid, HostFrameKind.MESSAGE, HostFrameKind.FRAME))),
+            frame.i_session.eq(message.payload.session),
+            frame.i_length.eq(Mux(datagram.valid, datagram.payload.length, Mux(
+                message.valid, message.payload.length, send.payload.length))),
+            frame.i_repeat.eq(Mux(send.valid, send.payload.repeat, 0)),
             frame.i_stop.eq(bank.o_frame_stop),
             # A long frame keeps an order waiting for as long as it takes.
             frame.i_cap.eq(Mux(self.path.arming.o_armed, bank.o_frame_cap, MAXIMUM_LENGTH)),

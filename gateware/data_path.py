@@ -1,6 +1,6 @@
 """From the XGMII input to the XGMII output, in the order in which a packet travels."""
 
-from amaranth.hdl import Elaboratable, Module, Mux, Signal
+from amaranth.hdl import Elaboratable, Module, Signal
 from amaranth.lib.wiring import Component, connect
 from tickwire.hdl.book.price_level import PriceLevelBook
 from tickwire.hdl.entry.transmit import OrderTransmit
@@ -9,10 +9,12 @@ from tickwire.hdl.feed.instruments import InstrumentTable
 from tickwire.hdl.ip.datagram_door import DatagramDoor
 from tickwire.hdl.ip.edge import NetworkEdge
 from tickwire.hdl.ip.receive import IpReceive
+from tickwire.hdl.ip.ticks import EdgeTicks
 from tickwire.hdl.mac.arbiter import TransmitArbiter
+from tickwire.hdl.mac.frame_merge import FrameMerge
 from tickwire.hdl.mac.frame_queue import FrameQueue
 from tickwire.hdl.mac.frame_store import FrameStore
-from tickwire.hdl.mac.host_frame import HostFrame
+from tickwire.hdl.mac.host_frame import HostFrame, HostFrameKind
 from tickwire.hdl.mac.pause import PauseGate, PauseTimer
 from tickwire.hdl.mac.receive import MacReceive
 from tickwire.hdl.mac.statistics import EtherStatistics, InterfaceStatistics
@@ -27,6 +29,8 @@ from tickwire.hdl.strategy.threshold import ThresholdStrategy
 from tickwire.hdl.stream.crossing import ElasticCrossing
 from tickwire.hdl.stream.packet import strobe
 from tickwire.hdl.stream.register import PacketRegister
+from tickwire.hdl.tcp.engine import TcpEngine
+from tickwire.hdl.tcp.parameters import TcpParameters
 from tickwire.hdl.tcp.session import TransmitSession
 from tickwire.hdl.timing.clock import NanosecondClock
 from tickwire.hdl.timing.pulse import PulseStamp
@@ -72,6 +76,7 @@ class DataPath(Elaboratable):
         self.frame_store = FrameStore()
         self.edge = NetworkEdge()
         self.reply_queue = FrameQueue()
+        self.reply_merge = FrameMerge()
         self.reply_gate = PauseGate()
         self.host_register = PacketRegister(LANES)
         self.host_receive = HostReceive(config.frame_slot)
@@ -91,7 +96,10 @@ class DataPath(Elaboratable):
         self.clock = NanosecondClock()
         self.pulse_stamp = PulseStamp() if config.pps else None
         self.arming = Arming()
-        self.session = TransmitSession(max(layout.payload_length for layout in ORDER_LAYOUTS))
+        largest = max(layout.payload_length for layout in ORDER_LAYOUTS)
+        self.session = TransmitSession(largest)
+        self.tcp = TcpEngine(TcpParameters(sessions=config.tcp_sessions), largest)
+        self.tcp_ticks = EdgeTicks()
         self.host_orders = HostOrders()
         self.book_access = BookAccess()
         self.event_log = EventLog()
@@ -108,6 +116,7 @@ class DataPath(Elaboratable):
         self.connect_orders(m)
         self.connect_link(m)
         self.connect_other_frames(m)
+        self.connect_tcp(m)
         self.connect_host(m)
         return m
 
@@ -173,7 +182,8 @@ class DataPath(Elaboratable):
             self.risk.log_full.eq(self.event_log.o_full),
             self.risk.session_ok.eq(self.session.o.open),
             self.risk.window_ok.eq(self.session.o_window_ok),
-            self.risk.tx_busy.eq(self.order_transmit.o_busy | self.order_pause),
+            self.risk.tx_busy.eq(self.order_transmit.o_busy | self.order_pause
+                                 | self.tcp.o_busy & self.session.i_follow),
         ]
 
     def connect_orders(self, m):
@@ -239,25 +249,55 @@ class DataPath(Elaboratable):
         connect(m, self.frame_store.o, self.edge.i)
         connect(m, self.edge.o, self.reply_queue.i)
         connect(m, self.reply_queue.o, self.reply_gate.i)
-        connect(m, self.reply_gate.o, self.arbiter.i_reply)
+        # PAUSE does not hold segments back: orders share their connection, and would have to wait.
+        connect(m, self.reply_gate.o, self.reply_merge.i_first)
+        connect(m, self.tcp.o, self.reply_merge.i_second)
+        connect(m, self.reply_merge.o, self.arbiter.i_reply)
         connect(m, self.edge.o_host, self.host_register.i)
         connect(m, self.host_register.o, self.host_receive.i)
-        # What the host wrote is a frame, or a datagram that the edge makes one of.
-        sent = self.host_frame.o
-        for queue, wanted in ((self.host_queue, ~self.host_frame.o_datagram),
-                              (self.datagram_queue, self.host_frame.o_datagram)):
-            m.d.comb += [queue.i.payload.eq(sent.payload), queue.i.valid.eq(sent.valid & wanted)]
-        m.d.comb += sent.ready.eq(Mux(self.host_frame.o_datagram, self.datagram_queue.i.ready,
-                                      self.host_queue.i.ready))
+        # What the host wrote is a frame, or the edge or the TCP engine makes one of it.
+        sent, kind = self.host_frame.o, self.host_frame.o_kind
+        for wanted, sink in ((HostFrameKind.FRAME, self.host_queue.i),
+                             (HostFrameKind.DATAGRAM, self.datagram_queue.i),
+                             (HostFrameKind.MESSAGE, self.tcp.i_message)):
+            m.d.comb += sink.payload.eq(sent.payload)
+            with m.If(kind == wanted):
+                m.d.comb += [sink.valid.eq(sent.valid), sent.ready.eq(sink.ready)]
         connect(m, self.datagram_queue.o, self.datagram_door.i)
         connect(m, self.datagram_door.o, self.edge.i_udp)
         connect(m, self.host_queue.o, self.host_gate.i)
         connect(m, self.host_gate.o, self.arbiter.i_host)
         m.d.comb += [
-            self.frame_store.i_claimed.eq(self.ip_receive.o_count_accepted),
+            self.frame_store.i_claimed.eq(self.ip_receive.o_count_accepted | self.tcp.o_claimed),
             self.frame_store.i_control.eq(self.frame_summary.o.payload.control),
             self.host_receive.cycle.eq(self.counter.o),
             self.edge.i_udp_to.eq(self.datagram_door.o_to),
+        ]
+
+    def connect_tcp(self, m):
+        """Connections; an order's frame passes by, and only what it has used up is told."""
+        tcp, session, order = self.tcp, self.session, self.order_transmit.o
+        forward(m, self.mac_receive.o, tcp.i)
+        forward(m, self.mac_receive.o_end, tcp.i_end)
+        forward(m, self.mac_transmit.o_done, tcp.i_done)
+        connect(m, tcp.o_data, self.host_receive.i_data)
+        connect(m, self.host_receive.o_consumed, tcp.i_consumed)
+        follows = session.i_follow
+        m.d.comb += [
+            tcp.i_settings.eq(self.edge.i_settings),
+            tcp.i_tick.eq(self.tcp_ticks.o_tick),
+            tcp.i_started.eq(self.mac_transmit.o_start),
+            tcp.i_message_session.eq(self.host_frame.o_session),
+            tcp.i_order.valid.eq(order.valid & order.ready & follows),
+            tcp.i_order.payload.eq(order.payload),
+            tcp.i_order_commit.valid.eq(self.order_transmit.o_commit.valid & follows),
+            tcp.i_order_commit.payload.eq(self.order_transmit.o_commit.payload),
+            session.i_tcp.eq(tcp.o_order),
+            session.i_room.eq(tcp.o_order_room),
+            session.i_left.valid.eq(
+                tcp.o_left.valid & (tcp.o_left.payload.session == tcp.i_order_session)),
+            session.i_left.payload.eq(tcp.o_left.payload),
+            self.host_receive.i_data_session.eq(tcp.o_data_session),
         ]
 
     def connect_host(self, m):

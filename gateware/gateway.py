@@ -78,7 +78,8 @@ class Gateway(wiring.Component):
             m.d.comb += path.pulse_stamp.i.eq(self.pps)
         if self.config.skips:
             m.d.comb += [room.i_skip.eq(self.i_skip)
-                         for room in (path.counter, path.clock, path.edge)]
+                         for room in (path.counter, path.clock, path.edge,
+                                      path.tcp_ticks)]
         return m
 
 

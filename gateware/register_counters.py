@@ -8,6 +8,7 @@ from tickwire.hdl.wire.deribit import DERIBIT
 
 from .register_network import NETWORK_COUNTERS
 from .register_statistics import LINK, STATISTICS
+from .register_tcp import TCP_COUNTERS
 from .vocabulary import Reason
 
 __all__ = ["COUNTERS"]
@@ -106,6 +107,6 @@ _HOST = _counters(
     "orders", ("HOST_ORDER_LOST", "Posts that came before the result of the last one.")) \
     + _counters("accesses", ("BUS_UNMAPPED", "Accesses to a place where nothing answers to them."))
 
-COUNTERS: tuple[Counter, ...] = (_RECEIVE + _CROSSING + _IP + NETWORK_COUNTERS + _FEED + _BOOK
-                                 + _STRATEGY + _ARMING + _ORDERS + _TRANSMIT + _HOST + LINK
-                                 + STATISTICS)
+COUNTERS: tuple[Counter, ...] = (_RECEIVE + _CROSSING + _IP + NETWORK_COUNTERS + TCP_COUNTERS
+                                 + _FEED + _BOOK + _STRATEGY + _ARMING + _ORDERS + _TRANSMIT
+                                 + _HOST + LINK + STATISTICS)

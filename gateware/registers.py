@@ -7,6 +7,7 @@ from .register_counters import COUNTERS
 from .register_map import RegisterMap
 from .register_network import NETWORK
 from .register_tables import CONFIGURATION
+from .register_tcp import TCP
 from .vocabulary import Action, Reason, Side
 
 __all__ = ["MAGIC", "VERSION", "REGISTERS"]
@@ -198,5 +199,10 @@ _NETWORK = Page(
             "host.",
 )
 
+_TCP = Page(
+    name="TCP", offset=0x8000, entries=TCP,
+    meaning="Connections that live in hardware: opened, watched and closed here.",
+)
+
 REGISTERS = RegisterMap((_IDENTITY, _COUNTERS, _CONFIGURATION, _ARMING, _TRADING, _WATCH,
-                         _FRAMES, _NETWORK), RECORDS, FRAME_HEADER)
+                         _FRAMES, _NETWORK, _TCP), RECORDS, FRAME_HEADER)

@@ -1,12 +1,12 @@
 """The numbers that gateware and host exchange, by name; no Amaranth.
 
-They repeat the enumerations of ``hdl/feed/event.py`` and ``hdl/entry/intent.py`` for the host,
-which cannot import those; a test compares the two.
+They repeat enumerations of ``hdl`` (feed/event.py, entry/intent.py, tcp/connection.py) for the
+host, which cannot import those; a test compares the two.
 """
 
 import enum
 
-__all__ = ["Side", "Action", "Source", "Reason"]
+__all__ = ["Side", "Action", "Source", "Reason", "TcpState", "TcpEvent", "TcpCall", "TcpRefusal"]
 
 
 class Side(enum.IntEnum):
@@ -50,3 +50,53 @@ class Reason(enum.IntEnum):
     BAD_FRAME = 14
     INEXACT_PRICE = 15
     ABORTED = 16
+
+
+class TcpState(enum.IntEnum):
+    """State of a connection (RFC 9293, 3.3.2)."""
+
+    CLOSED = 0
+    LISTEN = 1
+    SYN_SENT = 2
+    SYN_RECEIVED = 3
+    ESTABLISHED = 4
+    FIN_WAIT_1 = 5
+    FIN_WAIT_2 = 6
+    CLOSE_WAIT = 7
+    CLOSING = 8
+    LAST_ACK = 9
+    TIME_WAIT = 10
+
+
+class TcpEvent(enum.IntEnum):
+    """What happened last to a connection."""
+
+    NONE = 0
+    ESTABLISHED = 1
+    PEER_CLOSED = 2
+    CLOSED = 3
+    RESET = 4
+    REFUSED = 5
+    TIMED_OUT = 6
+    ABORTED = 7
+    SLOW = 8
+    BAD_COMMAND = 9
+    BAD_ADDRESS = 10
+
+
+class TcpCall(enum.IntEnum):
+    """What the host asks of a connection (RFC 9293, 3.9.1)."""
+
+    OPEN = 0
+    LISTEN = 1
+    CLOSE = 2
+    ABORT = 3
+
+
+class TcpRefusal(enum.IntEnum):
+    """Why a message was not sent."""
+
+    NO_SESSION = 0
+    TOO_LONG = 1
+    NO_WINDOW = 2
+    NO_ROOM = 3

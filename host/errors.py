@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tickwire.gateware.vocabulary import Reason
+from tickwire.gateware.vocabulary import Reason, TcpEvent
 
 __all__ = ["TickwireError", "BusError", "BoardError", "CardDiedError", "RegisterError",
            "PriceError", "OrderRefusedError", "ArmingError", "EventsLostError", "ClockError",
-           "NetworkError"]
+           "NetworkError", "ConnectionEndedError"]
 
 
 class TickwireError(Exception):
@@ -52,6 +52,14 @@ class ClockError(TickwireError):
 
 class NetworkError(TickwireError):
     """The network did not answer as was needed."""
+
+
+class ConnectionEndedError(TickwireError):
+    """A connection is not, or is no longer, what was needed; ``event`` says what happened to it."""
+
+    def __init__(self, what: str, event: TcpEvent, remedy: str) -> None:
+        super().__init__(f"{what}: TCP_STATE.EVENT is {event.name}. Remedy: {remedy}.")
+        self.event = event
 
 
 class EventsLostError(TickwireError):

@@ -16,9 +16,10 @@ from tickwire.host.events import Events
 from tickwire.host.frames import Frames
 from tickwire.host.limits import Risk, Strategies
 from tickwire.host.network import Network
-from tickwire.host.orders import Order, Orders, Sent, Session, Templates
+from tickwire.host.orders import Order, Orders, OrderTerms, Sent, Session, Templates
 from tickwire.host.registers import Registers, identify
 from tickwire.host.tables import Instrument, Instruments, Subscriptions
+from tickwire.host.tcp import Tcp, TcpConnection
 
 __all__ = ["Gateway"]
 
@@ -42,7 +43,7 @@ class Gateway:
     registers : Registers
         Every register by its name.
     instruments, subscriptions, strategy, risk, templates, session, books, events, frames, network,
-    clock
+    clock, tcp
         Parts of the gateway, each documented where it is defined.
 
     Raises
@@ -66,6 +67,7 @@ class Gateway:
         self.frames = Frames(board.frame_ring, self.registers, self.config.frame_slot)
         self.network = Network(self.registers)
         self.clock = Clock(self.registers, self.config)
+        self.tcp = Tcp(self.registers, self.network, self.frames, self._write_frame)
         self._orders = Orders(self.registers, self.templates)
 
     @classmethod
@@ -174,6 +176,26 @@ class Gateway:
         if self.status()["killed"]:
             raise ArmingError("STATUS.KILLED is 1 after KILL_RELEASE: its pin is still active, or "
                               "another program asked for a nonce; try again.")
+
+    def trade_over(self, connection: TcpConnection, terms: OrderTerms | None = None, *,
+                   venue_sequence: int = 1, last_processed: int = 0, client_id: int = 1) -> None:
+        """Let orders leave through a connection of the hardware's. Only while disarmed.
+
+        Parameters
+        ----------
+        connection : TcpConnection
+            One that :meth:`Tcp.connect` has opened.
+        terms : OrderTerms
+            What all new orders have in common.
+        venue_sequence, last_processed, client_id : int
+            See :meth:`Session.follow`.
+        """
+        if connection.ends is None:
+            raise RegisterError(f"session {connection.session} was opened by its peer: orders need "
+                                "a connection of gw.tcp.connect(...)")
+        self.templates.load(connection.ends, terms)
+        self.session.follow(connection.session, venue_sequence=venue_sequence,
+                            last_processed=last_processed, client_id=client_id)
 
     def send(self, order: Order) -> Sent:
         """Send an order through the risk gate. OrderRefusedError if it is refused."""

@@ -29,14 +29,16 @@ REMEDIES = {
     Reason.KILLED: "release the kill switch with gw.release_kill(), then arm",
     Reason.HOST_TIMEOUT: "arm again, and call gw.touch() within the dead-man period",
     Reason.LOG_FULL: "take event records with gw.events.poll()",
-    Reason.NO_SESSION: "load an open session with gw.session.load(open=1, ...)",
+    Reason.NO_SESSION: "connect and call gw.trade_over(connection), or load an open session with "
+                       "gw.session.load(open=1, ...)",
     Reason.RESTRICTED: "enable the instrument with gw.risk.set(instrument, ...)",
     Reason.STALE_BOOK: "wait for a snapshot that mends the instrument's book",
     Reason.MALFORMED: "the quantity must not be 0 and the instrument must be known",
     Reason.SIZE: "change the quantity, or the limits with gw.risk.set(instrument, ...)",
     Reason.PRICE_BAND: "change the price, or the band with gw.risk.set(instrument, ...)",
     Reason.RATE: "send fewer orders, or set the budget with gw.risk.rate(...)",
-    Reason.NO_WINDOW: "hand over the venue's acknowledgements with gw.session.acknowledge(...)",
+    Reason.NO_WINDOW: "wait for the venue's acknowledgements, or hand them over with "
+                      "gw.session.acknowledge(...) if the connection is not the hardware's",
     Reason.TX_BUSY: "send again: another frame was leaving, or a PAUSE frame holds orders back "
                     "(gw.network.obey_pause(orders=False) lets them leave)",
     Reason.BAD_FRAME: "none: the market data was damaged",
@@ -126,6 +128,27 @@ class Session:
             unacknowledged=sequence if unacknowledged is None else unacknowledged,
             peer_window=peer_window, acknowledgement=acknowledgement, window=window,
             venue_sequence=venue_sequence, last_processed=last_processed, client_id=client_id)
+
+    def follow(self, session: int | None, *, venue_sequence: int = 1, last_processed: int = 0,
+               client_id: int = 1) -> None:
+        """Let orders leave through a session of the TCP engine's, which keeps them until they are
+        acknowledged; None: through a connection that :meth:`load` describes.
+
+        Parameters
+        ----------
+        venue_sequence, last_processed, client_id : int
+            Numbers of the next message, of the venue's last one, and of the next new order.
+        """
+        if self._registers.fields("STATUS")["armed"]:
+            raise RegisterError("TCP_ORDERS may not be written while the gateway is armed: call "
+                                "gw.disarm() first")
+        self.close()
+        self._registers.write_fields("TCP_ORDERS", enable=session is not None,
+                                     session=session or 0)
+        if session is not None:
+            self._registers.write_row(
+                "SESSION", 0, open=1, venue_sequence=venue_sequence,
+                last_processed=last_processed, client_id=client_id)
 
     def acknowledge(self, *, unacknowledged: int, peer_window: int, acknowledgement: int,
                     last_processed: int) -> None:
