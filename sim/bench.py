@@ -86,6 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("build/bench"))
     parser.add_argument("--only", choices=("engines", "latency", "rooms"),
                         help="leave the others out")
+    parser.add_argument("--seeds", type=int, default=3, help="of the rooms' placement")
     chosen = parser.parse_args(arguments)
     chosen.out.mkdir(parents=True, exist_ok=True)
     console = Console()
@@ -94,7 +95,7 @@ def main(arguments: list[str] | None = None) -> None:
     if chosen.only in (None, "latency"):
         _latency(chosen.out, console)
     if chosen.only in (None, "rooms"):
-        _rooms(console)
+        _rooms(console, chosen.seeds)
 
 
 def _latency(out: Path, console: Console) -> None:
@@ -116,13 +117,12 @@ def _latency(out: Path, console: Console) -> None:
     console.print("Written to docs/latency.md", highlight=False)
 
 
-def _rooms(console: Console) -> None:
+def _rooms(console: Console, seeds: int) -> None:
     from tickwire.sim.bench_rooms import measure, print_table, write_page
-    seeds = (1, 2, 3)
     with console.status("rooms") as status:
         rows = measure(seeds=seeds, progress=status.update)
     print_table(rows, console)
-    write_page(rows, Path("docs/rooms.md"), seeds=len(seeds))
+    write_page(rows, Path("docs/rooms.md"), seeds=seeds)
 
 
 def _engines(packets: int, out: Path, console: Console) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,12 +17,16 @@ from tickwire.hdl.mac.frame_queue import FrameQueue
 from tickwire.hdl.mac.frame_store import FrameStore
 from tickwire.hdl.mac.receive import MacReceive
 from tickwire.hdl.mac.transmit import MacTransmit
-from tickwire.sim.build import Part, build_core, prepare
+from tickwire.hdl.tcp.engine import TcpEngine
+from tickwire.hdl.tcp.parameters import TcpParameters
+from tickwire.sim.build import Core, Part, build_core, prepare
+from tickwire.sim.build_tools import ToolError
 
 __all__ = ["ROOMS", "Room", "measure", "print_table", "write_page"]
 
 
 PART = "LFE5UM5G-85F-8"
+_MORE_SEEDS = 3
 
 
 class Room(NamedTuple):
@@ -29,6 +36,8 @@ class Room(NamedTuple):
     latency: str
 
 
+_TCP = "4 to the segment, 9 more to its acknowledgement, 3 more to the frame"
+
 ROOMS: Mapping[str, Room] = {
     "MacReceive": Room(MacReceive, "1 to the beat, 3 from TERMINATE to the verdict"),
     "MacTransmit": Room(MacTransmit, "1 to START, 2 to the first bytes"),
@@ -36,6 +45,9 @@ ROOMS: Mapping[str, Room] = {
     "FrameStore": Room(FrameStore, "whole frames"),
     "FrameQueue": Room(FrameQueue, "whole frames"),
     "NetworkEdge": Room(NetworkEdge, "36 to an ARP reply, 38 to an echo reply, 7 to the host"),
+    **{f"TcpEngine, {sessions} session{'s' * (sessions > 1)}": Room(
+        functools.partial(TcpEngine, TcpParameters(sessions=sessions), 95), _TCP)
+       for sessions in (1, 4, 16)},
 }
 
 _PAGE = """# Rooms by themselves
@@ -51,10 +63,16 @@ a room's last needed word to its answer; the room's test asserts each.
 """
 
 
-def measure(names: Sequence[str] = tuple(ROOMS), *, seeds: Sequence[int] = (1, 2, 3),
+def measure(names: Sequence[str] = tuple(ROOMS), *, seeds: int = 3,
             root: Path = Path("build/rooms"),
             progress: Callable[[str], None] = lambda phase: None) -> list[dict[str, Any]]:
     """Route rooms, or read what was routed before.
+
+    Parameters
+    ----------
+    seeds : int
+        Routes of which the median is taken. The router cannot reach the clock's pin from some
+        placements of small cores: another seed takes the place of such a one.
 
     Returns
     -------
@@ -65,6 +83,8 @@ def measure(names: Sequence[str] = tuple(ROOMS), *, seeds: Sequence[int] = (1, 2
     ------
     ValueError
         If there is no such room.
+    ToolError
+        If a room could not be routed with any of the first seeds.
     """
     rows = []
     for name in names:
@@ -76,17 +96,31 @@ def measure(names: Sequence[str] = tuple(ROOMS), *, seeds: Sequence[int] = (1, 2
             progress(f"{name}: {phase}")
 
         core = prepare(ROOMS[name].make(), Part(PART))
-        timing = build_core(core, seeds=seeds, root=root, progress=say)
-        cells = timing["cells"]
+        timings = _routes(core, seeds, root, say)
+        cells = timings[0]["cells"]
         rows.append({
             "room": name,
             "luts": cells["luts"]["used"],
             "flip_flops": cells["flip_flops"]["used"] - cells["ring_flip_flops"],
             "block_rams": cells.get("block_rams", {}).get("used", 0),
-            "fmax_mhz": timing["fmax_mhz_median"]["sync"],
+            "fmax_mhz": statistics.median(one["fmax_mhz_median"]["sync"] for one in timings),
             "latency": ROOMS[name].latency,
         })
     return rows
+
+
+def _routes(core: Core, wanted: int, root: Path,
+            say: Callable[[str], None]) -> list[dict[str, Any]]:
+    timings: list[dict[str, Any]] = []
+    for seed in itertools.count(1):
+        try:
+            timings.append(build_core(core, seeds=(seed,), root=root, progress=say))
+        except ToolError:
+            if seed > wanted + _MORE_SEEDS:
+                raise
+        if len(timings) == wanted:
+            break
+    return timings
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], console: Console) -> None:

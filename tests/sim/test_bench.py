@@ -50,7 +50,7 @@ def test_both_engines_play_the_same_frames(tmp_path):
 
 
 def test_a_room_is_routed_and_has_its_row(tmp_path):
-    (row,) = measure(("FrameQueue",), seeds=(1,), root=tmp_path / "rooms")
+    (row,) = measure(("FrameQueue",), seeds=1, root=tmp_path / "rooms")
     assert row["fmax_mhz"] > 50 and row["block_rams"] > 0
     assert 0 < row["flip_flops"] < 1000 and 0 < row["luts"] < 1000
     write_page([row], tmp_path / "rooms.md", seeds=1)
