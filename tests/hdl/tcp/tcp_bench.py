@@ -90,8 +90,8 @@ class Bench(Engine):
         await self.cycle()
         status = self.ctx.get(self.dut.o_status)
         result = {name: getattr(status, name) for name in (
-            "retransmissions", "pending", "sequence", "unacknowledged", "peer_window", "usable_window",
-            "acknowledgement", "window")}
+            "retransmissions", "pending", "sequence", "unacknowledged", "peer_window",
+            "usable_window", "acknowledgement", "window")}
         return result | {"state": State(status.state), "event": Event(status.event)}
 
     # connections
