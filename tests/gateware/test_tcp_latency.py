@@ -1,8 +1,21 @@
 """Orders over a connection of the hardware's: as fast as without one, kept, and sent again."""
 
+import random
+
 import pytest
 from gateway_bench import SETTLE
-from port_bench import FIRST, OTHER, OTHER_IP, OWN, OWN_IP, padded, waited, who_has
+from port_bench import (
+    FIRST,
+    LOADED,
+    OTHER,
+    OTHER_IP,
+    OWN,
+    OWN_IP,
+    frame,
+    padded,
+    waited,
+    who_has,
+)
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
@@ -104,6 +117,30 @@ def test_orders_and_messages_count_on_from_each_other():
         bench.sequence += len(payload) + 96
         bench.play(bench.segment())
     assert bench.moved()["TX_FRAMES"] == 24
+
+
+def test_an_order_never_has_the_sequence_number_of_a_message_that_leaves():
+    """The message waits behind a long frame; the order comes before, at, and after its end."""
+    bench, reasons = Connected(), []
+    long = frame(random.Random(1), to=OTHER, length=LOADED)
+    for delay in range(0, 220, 2):
+        bench.gateway.send_frame(long)
+        while not bench.gateway.frame_room:
+            pass
+        bench.gateway.registers.write_window("FRAME", b"text")
+        bench.gateway.registers.command_fields("TCP_MESSAGE", length=4,
+                                               session=bench.connection.session)
+        bench.engine.idle(delay)
+        seen = bench.play(bench.crossing())
+        reasons += seen.reasons()
+        parts = {sent[TCP].seq: sent[IP].len - 40 for sent in bench.segments(seen)}
+        assert sorted(parts.values()) == [4, 96][:len(parts)]
+        assert len(parts) == 1 + (reasons[-1] == "PASSED")
+        for start, length in sorted(parts.items()):
+            assert start == bench.sequence
+            bench.sequence += length
+        bench.play(bench.segment())
+    assert set(reasons) == {"PASSED", "TX_BUSY"} and reasons.count("TX_BUSY") < 30
 
 
 def test_pause_frames_do_not_hold_a_connection_back():
