@@ -34,7 +34,7 @@ bench: $(READY)  ## speed of the engines on the same frames; docs/latency.md and
 	$(BIN)/python -m tickwire.sim.bench
 
 soak: $(READY)  ## the tests with their full counts; takes hours
-	TICKWIRE_SOAK=1 $(BIN)/python -m pytest $(ARGS)
+	TICKWIRE_SOAK=1 $(BIN)/python -m pytest --timeout 7200 $(ARGS)
 
 core: $(READY)  ## synthesise, place and route the whole core
 	$(BIN)/tickwire build core --part $(PART)

@@ -54,8 +54,8 @@ _PAGE = """# Rooms by themselves
 
 `make bench` writes this page. Each room is synthesised, placed and routed alone on {part}, its
 ports tied to a ring of registers, whose flip-flops are not counted; LUTs that only lead to a
-flip-flop are. Fmax is the median of so many placements: {seeds}. Latencies are cycles of the core's clock, from
-a room's last needed word to its answer; the room's test asserts each.
+flip-flop are. Fmax is the median of so many placements: {seeds}. Latencies are cycles of the
+core's clock, from a room's last needed word to its answer; the room's test asserts each.
 
 | room | LUT4 | flip-flops | block RAMs | Fmax, MHz | latency |
 |---|---|---|---|---|---|

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 
 from tickwire.sim.exchange.record import Record
 
 __all__ = ["DisconnectError", "Connection", "Session", "Timing", "Server"]
 
 CHUNK = 1 << 16
+PATIENCE_AT_END = 1.0       # seconds for what still has to go out
+TURNS_TO_ACCEPT = 5         # of the event loop, from a connection to its session
 
 
 class DisconnectError(Exception):
@@ -50,7 +53,8 @@ class Connection:
         self._now = asyncio.get_running_loop().time
         self.opened = self.sent = self.received = self._now()
         self.ended = self.overrun = False
-        host, port = writer.get_extra_info("peername")[:2]
+        # A client that is gone already has no name any more.
+        host, port = (writer.get_extra_info("peername") or ("unknown", 0))[:2]
         self.peer = f"{host}:{port}"
 
     def send(self, data: bytes) -> None:
@@ -85,6 +89,16 @@ class Connection:
         if not self.ended:
             self.ended = True
             self._writer.close()
+
+    async def closed(self) -> None:
+        """Wait until it is gone; a client that does not take the rest is cut off."""
+        gone = asyncio.ensure_future(self._writer.wait_closed())
+        with suppress(ConnectionError):
+            try:
+                await asyncio.wait_for(asyncio.shield(gone), PATIENCE_AT_END)
+            except (TimeoutError, asyncio.CancelledError):
+                self._writer.transport.abort()
+                await gone
 
 
 class Session(ABC):
@@ -141,9 +155,13 @@ class Server:
         """Stop listening and end all connections."""
         if self._server is not None:
             self._server.close()
-        for task in self._tasks:
+        # What was accepted in this moment has a task some turns of the loop later.
+        for _ in range(TURNS_TO_ACCEPT):
+            await asyncio.sleep(0)
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -169,12 +187,16 @@ class Server:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             if polite:
                 session.farewell(reason)
             session.gone(reason)
             self._record("disconnected", gateway=self.name, peer=connection.peer, reason=reason)
             connection.close()
+            # All is said; stop() may still interrupt what is only waited for.
+            try:
+                await asyncio.gather(*tasks, return_exceptions=True)
+            finally:
+                await connection.closed()
 
     async def _read(self, reader: asyncio.StreamReader, session: Session) -> None:
         connection = session.connection

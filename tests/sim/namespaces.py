@@ -12,7 +12,8 @@ import pytest
 from tickwire.host.gateway import Gateway
 
 TOP = "tickwire.gateware.gateway:SimulatedGateway"
-PATIENCE = 300          # seconds until something counts as hung
+# Seconds until something counts as hung
+PATIENCE = 7200 if os.environ.get("TICKWIRE_SOAK") else 300
 
 PING = """
 import os, socket, struct, sys
