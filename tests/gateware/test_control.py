@@ -12,6 +12,7 @@ from tickwire.hdl.csr.bank import RegisterBank
 from tickwire.hdl.entry.intent import Action, Reason, Source
 from tickwire.hdl.feed.event import Side
 from tickwire.hdl.ip.edge import EdgeCounts
+from tickwire.hdl.tcp.connection import CommandKind, Event, RefusalReason, State
 
 
 def elaborated(part):
@@ -81,7 +82,9 @@ def test_every_counter_of_the_bank_is_driven(path):
 
 
 @pytest.mark.parametrize("name, theirs", [("Side", Side), ("Action", Action), ("Source", Source),
-                                          ("Reason", Reason)])
+                                          ("Reason", Reason), ("TcpState", State),
+                                          ("TcpEvent", Event), ("TcpCall", CommandKind),
+                                          ("TcpRefusal", RefusalReason)])
 def test_the_host_has_the_same_words(name, theirs):
     ours = getattr(vocabulary, name)
     assert {one.name: one.value for one in ours} == {one.name: one.value for one in theirs}
