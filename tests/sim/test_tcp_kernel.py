@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import re
 import subprocess
+import time
 
 import pytest
 from namespaces import TOP, Namespaces, skip_without_root, tickwire
@@ -182,6 +183,10 @@ def test_tshark_has_nothing_to_say(spaces, hardware, tmp_path):
     try:
         while "Capturing" not in dump.stderr.readline():
             assert dump.poll() is None
+        # The file is there once the interface is being listened to.
+        while not (capture.exists() and capture.stat().st_size):
+            assert dump.poll() is None
+            time.sleep(0.01)
         connection = hardware.connect("echo")
         for size in (1, 2, 7, 8, 9, 100, 535, 1460):
             connection.send(hardware.octets(size, size))
