@@ -1,18 +1,24 @@
 """A venue's bytes in chunks of any size, and the messages of real captures."""
 
+import os
 import random
 from pathlib import Path
 
+import pytest
 from scapy.layers.inet import TCP
 from scapy.utils import rdpcap
 
-CAPTURES = Path("/work/shared/data/nasdaq/ouch50_soupbintcp")
+DATA = Path(os.environ.get("TICKWIRE_DATA", Path(__file__).parents[4] / "shared" / "data"))
+CAPTURES = DATA / "nasdaq" / "ouch50_soupbintcp"
 END = object()
 
 
 def real(name):
     """TCP payload of a real frame, found by scapy; Ethernet padding is not in it."""
-    frame = rdpcap(str(CAPTURES / f"{name}.pcap"))[0]
+    path = CAPTURES / f"{name}.pcap"
+    if not path.exists():
+        pytest.skip(f"no real frame at {path}: set TICKWIRE_DATA to the folder of captures")
+    frame = rdpcap(str(path))[0]
     segment = frame[TCP]
     length = frame["IP"].len - 4 * frame["IP"].ihl - 4 * segment.dataofs
     return bytes(segment)[4 * segment.dataofs:][:length]
