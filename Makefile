@@ -18,7 +18,7 @@ demo: $(READY)  ## replay a capture through the gateware, write build/demo/repor
 	else \
 		echo "No real capture at $$capture (set TICKWIRE_DATA): replaying generated traffic"; \
 		capture=build/demo/traffic.pcap; mkdir -p build/demo; \
-		$(BIN)/tickwire traffic --venue deribit --seed 1 --packets 5000 --out "$$capture"; \
+		$(BIN)/tickwire traffic --venue deribit --seed 4 --packets 5000 --out "$$capture"; \
 	fi && $(BIN)/tickwire replay "$$capture" --venue deribit --out build/demo
 
 test: $(READY)  ## run every test
